@@ -1,0 +1,89 @@
+// berthd's end of one connection to a workspace's agent (docs/agent-protocol.md). It opens processes, connections and
+// services *inside* the workspace; what comes back are file descriptors, so that bytes flow without the agent.
+// Lives on one lane. The agent is hostile: every message is capped and checked, each descriptor's kind is verified and
+// made non-blocking, each answer has a deadline.
+#pragma once
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/handles.hpp"
+#include "base/result.hpp"
+
+namespace berth::tunnels {
+
+struct PtyOptions {
+  std::string term = "xterm-256color";
+  std::uint32_t columns = 80, rows = 24, width_pixels = 0, height_pixels = 0;
+  std::string modes;  // RFC 4254 8 encoding, applied by the agent
+};
+
+struct ExecOptions {
+  // Exactly one of: argv; or command (run as `$SHELL -c command`); neither: a login shell.
+  std::vector<std::string> argv;
+  std::optional<std::string> command;
+  std::map<std::string, std::string> env;  // added to the workspace's own
+  std::string cwd;                         // empty: the user's home
+  std::optional<PtyOptions> pty;
+};
+
+struct ExitStatus {
+  int code = 0;             // valid when signal is empty
+  std::string signal;       // without "SIG": "KILL"
+  bool core_dumped = false;
+};
+
+// A process in the workspace. Dropping it closes our descriptors (the process sees EOF, EPIPE or SIGHUP by its pty).
+class Process {
+ public:
+  virtual ~Process() = default;
+  virtual std::int64_t pid() const = 0;  // inside the workspace
+  // With a pty: only `terminal`. Without: three pipes (or sockets). Each may be taken (moved out) once.
+  virtual FileDescriptor take_terminal() = 0;
+  virtual FileDescriptor take_stdin() = 0;
+  virtual FileDescriptor take_stdout() = 0;
+  virtual FileDescriptor take_stderr() = 0;
+  virtual void resize(std::uint32_t columns, std::uint32_t rows, std::uint32_t width_pixels, std::uint32_t height_pixels) = 0;
+  virtual void signal(std::string_view name) = 0;  // "INT", "TERM", … to the process group; unknown names are ignored
+  // Waits for the end; Error{closed} when the workspace or the link went away.
+  virtual boost::asio::awaitable<Result<ExitStatus>> wait() = 0;
+};
+
+struct ServiceOptions {
+  std::string name;               // "jupyter"
+  std::vector<std::string> argv;  // "{socket}" is replaced by the path that the agent chose
+  std::map<std::string, std::string> env;
+  std::chrono::seconds start_limit{60};
+};
+
+class AgentLink {
+ public:
+  virtual ~AgentLink() = default;
+  virtual bool alive() const = 0;
+  virtual boost::asio::awaitable<Result<std::unique_ptr<Process>>> exec(ExecOptions options) = 0;
+  // Connects inside the workspace's network. The error's message is the system's ("Connection refused").
+  virtual boost::asio::awaitable<Result<FileDescriptor>> connect_tcp(std::string host, std::uint16_t port) = 0;
+  virtual boost::asio::awaitable<Result<FileDescriptor>> connect_unix(std::string path) = 0;
+  // Starts a supervised service, or finds it running; answers with its Unix socket path once it accepts connections.
+  // On failure the message ends with the last lines of its log.
+  virtual boost::asio::awaitable<Result<std::string>> service(ServiceOptions options) = 0;
+  // Stops a service; fine when it does not run.
+  virtual boost::asio::awaitable<Result<void>> stop_service(std::string name) = 0;
+  // {"cpu_us":…, "memory_bytes":…, "processes":…, "services":[{name, pid, state}], "load1":…}
+  virtual boost::asio::awaitable<Result<nlohmann::json>> report() = 0;
+};
+
+// Takes over a connected SOCK_SEQPACKET socket whose hello has been checked; the link runs on `executor`.
+// `on_closed` is called there once, when the agent goes away.
+std::shared_ptr<AgentLink> make_agent_link(boost::asio::any_io_executor executor, FileDescriptor socket,
+                                           std::function<void()> on_closed);
+
+}  // namespace berth::tunnels

@@ -1,0 +1,64 @@
+// The life of workspaces as berthd sees it: makes one on first use through the keeper, waits for its agent to dial in,
+// hands out links, stops and removes. The state machine lives on lane 0; links live on the lane that uses them.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/lane.hpp"
+#include "base/result.hpp"
+#include "tunnels/agent_link.hpp"
+
+namespace berth::workspaces {
+
+struct WorkspaceId {
+  std::string user;
+  std::string name = "main";
+  auto operator<=>(const WorkspaceId&) const = default;
+};
+
+// "ada" is {ada, main}; "ada+nlp" is {ada, nlp}. Both parts: [a-z][a-z0-9_-]{0,31}; "root" and system names are refused.
+Result<WorkspaceId> parse_login_name(std::string_view login);
+
+enum class WorkspaceState { stopped, starting, running, stopping, failed };
+std::string_view name_of(WorkspaceState state);
+
+struct WorkspaceStatus {
+  WorkspaceId id;
+  WorkspaceState state = WorkspaceState::stopped;
+  std::string image;
+  std::string detail;     // what it does now while starting; why it failed
+  Timestamp created_at{}; // zero: never made
+  Timestamp started_at{}; // zero when not running
+};
+
+// Called on the caller's lane with one line of progress ("Starting your workspace…"), no newline.
+using Progress = std::function<void(std::string_view line)>;
+
+class Manager {
+ public:
+  virtual ~Manager() = default;
+  // The agent link of a running workspace on the caller's lane, starting the workspace when needed. Waits as long as the
+  // keeper reports progress. Concurrent calls share one start. Fast path: no thread is crossed when the link is up.
+  virtual boost::asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> open(Lane& lane, WorkspaceId id, Progress progress) = 0;
+  virtual boost::asio::awaitable<Result<void>> stop(Lane& lane, WorkspaceId id) = 0;
+  // Stops it and makes its container anew at the next use; the home stays.
+  virtual boost::asio::awaitable<Result<void>> reset(Lane& lane, WorkspaceId id) = 0;
+  // Removes container and record; the user's home stays unless `with_home`.
+  virtual boost::asio::awaitable<Result<void>> remove(Lane& lane, WorkspaceId id, bool with_home) = 0;
+  // All known, or only one user's; always holds at least `main` of a named user.
+  virtual boost::asio::awaitable<Result<std::vector<WorkspaceStatus>>> list(Lane& lane, std::string user) = 0;
+  // The Jupyter service of a workspace: starts it on demand. `token` must only be sent upstream.
+  struct Jupyter { std::string socket_path; std::string token; };
+  virtual boost::asio::awaitable<Result<Jupyter>> jupyter(Lane& lane, WorkspaceId id, Progress progress) = 0;
+  // Begins to listen for agents and adopts what runs already (found by label). Call once, on lane 0.
+  virtual boost::asio::awaitable<Result<void>> start() = 0;
+  // Stops listening; workspaces go on running.
+  virtual void shutdown() = 0;
+};
+
+}  // namespace berth::workspaces
