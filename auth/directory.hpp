@@ -1,0 +1,66 @@
+// Users, keys and who may log in. Reads run on a lane's own read-only connection (synchronous, microseconds: point look-ups by index); changes
+// go through the store's writer and are audited in the same transaction.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/model.hpp"
+#include "base/store.hpp"
+
+namespace berth::auth {
+
+// Who asks for a change: written into the audit row.
+struct Actor {
+  std::string name;    // user name or "admin-socket"
+  Role role = Role::user;
+  std::string source;  // address or "unix"
+  std::string key_fingerprint;
+};
+
+// "ssh-ed25519 AAAA… comment" to a Key without ids. Refuses options, private keys, bad base64, types outside policy
+// (RSA under 2048 bits, DSA) with a sentence that says what to do.
+Result<Key> parse_public_key(std::string_view line);
+std::string fingerprint_of(std::string_view blob);
+// One line in authorized_keys form.
+std::string format_public_key(const Key& key);
+Result<void> check_user_name(std::string_view name);
+
+enum class LoginRefusal { none, unknown_user, unknown_key, disabled_user, expired_key, revoked_key };
+
+struct LoginDecision {
+  LoginRefusal refusal = LoginRefusal::none;
+  User user;  // valid when refusal is none, or the user exists
+  Key key;
+  bool allowed() const { return refusal == LoginRefusal::none; }
+};
+
+class Directory {
+ public:
+  Directory(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+
+  // May this key log in as this user now? The same work is done whether or not the user exists (no timing difference).
+  LoginDecision decide_login(SQLite::Database& reader, std::string_view user, std::string_view key_blob) const;
+
+  std::optional<User> find_user(SQLite::Database& reader, std::string_view name) const;
+  std::vector<User> list_users(SQLite::Database& reader) const;
+  std::vector<Key> list_keys(SQLite::Database& reader, std::string_view user) const;  // empty user: all
+  std::optional<Key> find_key(SQLite::Database& reader, std::string_view fingerprint) const;
+
+  boost::asio::awaitable<Result<User>> add_user(Actor actor, std::string name, Role role);
+  boost::asio::awaitable<Result<void>> set_disabled(Actor actor, std::string name, bool disabled);
+  boost::asio::awaitable<Result<void>> set_role(Actor actor, std::string name, Role role);
+  boost::asio::awaitable<Result<void>> remove_user(Actor actor, std::string name);
+  boost::asio::awaitable<Result<Key>> add_key(Actor actor, std::string user, std::string line, Timestamp expires_at);
+  boost::asio::awaitable<Result<Key>> revoke_key(Actor actor, std::string fingerprint);
+  // Remembers the use of a key (at most one write a minute for each key and address); nobody waits for it.
+  void note_key_use(std::int64_t key_id, std::string address);
+
+ private:
+  Store& store_;
+  const Clock& clock_;
+};
+
+}  // namespace berth::auth

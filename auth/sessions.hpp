@@ -1,0 +1,55 @@
+// What is open now and what was: SSH sessions, tunnels, web streams. Each is a row from open to close; live ones can be
+// listed with their counters and killed from any thread, which is how a revocation reaches every connection within 1 s.
+#pragma once
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/directory.hpp"
+
+namespace berth::auth {
+
+// The handle that a connection holds while something is open. Its counters are written by one lane and read by any.
+class LiveSession {
+ public:
+  std::atomic<std::uint64_t> bytes_in{0}, bytes_out{0};
+  const SessionRecord& record() const { return record_; }  // as at opening
+
+ private:
+  friend class Sessions;
+  SessionRecord record_;
+  boost::asio::any_io_executor executor_;
+  std::function<void(std::string reason)> kill_;
+};
+
+class Sessions {
+ public:
+  Sessions(Store& store, const Clock& clock);
+  ~Sessions();
+
+  // Closes the rows that a killed berthd left open ("berthd restarted"). Call once at start.
+  Result<void> close_leftovers();
+
+  // Opens a row (id and opened_at are filled in). `kill` is run on `executor` when somebody ends the session.
+  std::shared_ptr<LiveSession> open(SessionRecord record, boost::asio::any_io_executor executor, std::function<void(std::string reason)> kill);
+  void close(const std::shared_ptr<LiveSession>& session, std::string outcome);
+
+  std::vector<SessionRecord> live() const;  // with counters as they are now
+  std::vector<SessionRecord> history(SQLite::Database& reader, std::size_t limit) const;
+
+  // Each answers how many it told to end. `reason` is what the client is told.
+  std::size_t kill(std::string_view id, std::string reason);
+  std::size_t kill_key(std::string_view fingerprint, std::string reason);
+  std::size_t kill_user(std::string_view user, std::string reason);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace berth::auth

@@ -1,0 +1,63 @@
+// Logging in to the web with an SSH key (DESIGN 8): links, codes and browser sessions. Only SHA-256 hashes of tokens are stored;
+// compares are constant-time; links live 60 s, codes 5 min, both single use; sessions end after the configured time.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/directory.hpp"
+
+namespace berth::auth {
+
+struct NewWebSession {
+  std::string cookie;  // 256 bits, base64url: goes to the browser once, only its hash is stored
+  WebSession session;
+};
+
+struct PendingLogin {  // what `berth approve CODE` shows before approving
+  std::string code;
+  std::string address, user_agent;
+  Timestamp asked_at{};
+};
+
+class WebLogins {
+ public:
+  WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime)
+      : store_(store), clock_(clock), session_lifetime_(session_lifetime) {}
+
+  // By link: `ssh box berth web`. Answers the one-time token.
+  boost::asio::awaitable<Result<std::string>> make_link(Actor user);
+  boost::asio::awaitable<Result<NewWebSession>> redeem_link(std::string token, std::string address, std::string user_agent);
+
+  // By code: the page asks; the browser keeps `browser_secret` (cookie), the user types the code ("BDGH-2345", no
+  // look-alikes) into `ssh box berth approve`; the page polls and gets its session exactly once.
+  struct NewCode { std::string code, browser_secret; };
+  boost::asio::awaitable<Result<NewCode>> ask_code(std::string address, std::string user_agent);
+  std::optional<PendingLogin> find_code(SQLite::Database& reader, std::string_view code) const;
+  boost::asio::awaitable<Result<void>> approve_code(Actor user, std::string code);
+  // Error{conflict, "pending"} while nobody approved; Error{not_found} when it ran out.
+  boost::asio::awaitable<Result<NewWebSession>> redeem_code(std::string browser_secret, std::string address, std::string user_agent);
+
+  // The session of a cookie, if it is valid now: not ended, not expired, user enabled, key still valid.
+  struct Valid { WebSession session; User user; };
+  std::optional<Valid> check(SQLite::Database& reader, std::string_view cookie) const;
+  std::vector<WebSession> list(SQLite::Database& reader, std::string_view user) const;
+  boost::asio::awaitable<Result<void>> end(Actor actor, std::string session_id);
+
+  // Crossing to the workspace origin (DESIGN 8): a code that works once, for 30 s, bound to user and workspace; it gives a cookie for
+  // that origin which is valid as long as the portal session is.
+  boost::asio::awaitable<Result<std::string>> make_crossing(std::string session_id, std::string user, std::string workspace);
+  struct Crossed { std::string cookie; Valid valid; };
+  boost::asio::awaitable<Result<Crossed>> redeem_crossing(std::string code);
+  // The portal session behind a workspace-origin cookie; the same checks as check().
+  std::optional<Valid> check_workspace_cookie(SQLite::Database& reader, std::string_view cookie) const;
+
+ private:
+  Store& store_;
+  const Clock& clock_;
+  std::chrono::seconds session_lifetime_;
+};
+
+}  // namespace berth::auth
