@@ -1,0 +1,184 @@
+"""A private Berth for the tests: started by scripts/up in a state directory of its own, driven by real clients."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+
+
+def wait_until(condition, what, timeout=20.0, every=0.05):
+    """Waits until condition() is true and answers its value; fails with `what` after `timeout` seconds."""
+    pause = threading.Event()
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout:.0f} s: {what}")
+        pause.wait(every)
+
+
+def free_ports(count=1, gap=1):
+    """`count` consecutive free TCP ports on loopback; answers the first."""
+    for _ in range(200):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = probe.getsockname()[1]
+        if first + count > 65000:
+            continue
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count * gap, gap):
+                    probe = stack.enter_context(socket.socket())
+                    probe.bind(("0.0.0.0", port))
+                return first
+            except OSError:
+                continue
+    raise AssertionError("no free ports")
+
+
+def make_key(path, kind="ed25519", *extra):
+    """A new key pair at `path`; answers the private half's path."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", f"test-{kind}", "-f", path, *extra], check=True)
+    return pathlib.Path(path)
+
+
+def fingerprint(key):
+    """SHA256:… of a key file, as Berth and OpenSSH print it."""
+    out = subprocess.run(["ssh-keygen", "-l", "-f", key], check=True, capture_output=True, text=True).stdout
+    return out.split()[1]
+
+
+class Client:
+    """One user on a Box with a key: OpenSSH's programs through a config file of their own."""
+
+    def __init__(self, box, login, key):
+        self.box, self.login, self.key = box, login, pathlib.Path(key)
+        self.user = login.split("+")[0]
+        self.config = box.dir / f"ssh-config-{login}-{self.key.name}"
+        self.config.write_text(
+            f"Host box\n  HostName 127.0.0.1\n  Port {box.ssh_port}\n  User {login}\n  IdentityFile {self.key}\n"
+            f"  IdentitiesOnly yes\n  UserKnownHostsFile {box.dir}/known_hosts\n  StrictHostKeyChecking accept-new\n"
+            "  BatchMode yes\n  ConnectTimeout 30\n  LogLevel ERROR\n  ServerAliveInterval 15\n"
+        )
+
+    def argv(self, *args):
+        return ["ssh", "-F", str(self.config), *args]
+
+    def ssh(self, *args, check=True, timeout=120, stdin=None, text=True, **kw):
+        """Runs `ssh -F … ARGS` to its end; `args` holds options, the host `box` and the command."""
+        if stdin is None and "input" not in kw:
+            stdin = subprocess.DEVNULL
+        done = subprocess.run(self.argv(*args), capture_output=True, text=text, timeout=timeout, stdin=stdin, **kw)
+        if check and done.returncode != 0:
+            raise AssertionError(f"ssh {args} exited {done.returncode}\nstdout: {done.stdout}\nstderr: {done.stderr}")
+        return done
+
+    def run(self, command, **kw):
+        """Runs a command in the workspace; answers what it printed, without the last newline."""
+        return self.ssh("box", command, **kw).stdout.rstrip("\n")
+
+    def popen(self, *args, **kw):
+        kw.setdefault("stdin", subprocess.PIPE)
+        kw.setdefault("stdout", subprocess.PIPE)
+        kw.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen(self.argv(*args), **kw)
+
+    def tool(self, *argv, timeout=300, check=True, **kw):
+        """Runs scp, sftp, rsync or git with this user's ssh."""
+        env = {**os.environ, "GIT_SSH_COMMAND": f"ssh -F {self.config}", "RSYNC_RSH": f"ssh -F {self.config}"}
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, env=env, **kw)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{argv} exited {done.returncode}\nstdout: {done.stdout}\nstderr: {done.stderr}")
+        return done
+
+
+class Box:
+    """A running Berth. `dir` is the test's folder (keys, known_hosts), `state` the state directory of scripts/up."""
+
+    def __init__(self, engine=None, state=None, prefix="berth-e2e."):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
+        self.dir.chmod(0o755)
+        self.state = pathlib.Path(state) if state else self.dir / "state"
+        self.engine = engine or os.environ.get("BERTH_E2E_ENGINE", "podman")
+        self.ssh_port = free_ports(1)
+        self.web_port = free_ports(2)  # the portal and, one above, the workspaces
+        self.key = make_key(self.dir / "id_ada")
+        self.bin = ROOT / "build/release/bin"
+
+    # -- start and stop
+    def up(self, *extra, check=True, timeout=1200):
+        done = subprocess.run(
+            [SCRIPTS / "up", "--state", self.state, "--ssh-port", str(self.ssh_port), "--web-port", str(self.web_port),
+             "--engine", self.engine, "--user", "ada", "--key", f"{self.key}.pub", "--detach", *extra],
+            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if check and done.returncode != 0:
+            raise AssertionError(f"scripts/up exited {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}")
+        return done
+
+    def down(self, *extra, check=True):
+        return subprocess.run([SCRIPTS / "down", "--state", self.state, *extra], check=check, capture_output=True,
+                              text=True, timeout=120)
+
+    def destroy(self):
+        self.down("--purge", check=False)
+        if not os.environ.get("BERTH_E2E_KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def logs(self, lines=30):
+        """The last lines of each program's log, for a failure's message."""
+        text = []
+        for log in sorted(self.state.glob("log/*.log")):
+            text += [f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-lines:]]
+        return "\n".join(text)
+
+    def pid(self, program):
+        return int((self.state / f"{program}.pid").read_text())
+
+    # -- the admin's side
+    def berth(self, *args, check=True, timeout=60):
+        """`berth --json …` on the admin socket: the parsed answer, or the finished process with check=False."""
+        done = subprocess.run([self.bin / "berth", "--admin-socket", self.state / "admin.sock", "--json", *map(str, args)],
+                              capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+        if not check:
+            return done
+        if done.returncode != 0:
+            raise AssertionError(f"berth {args} exited {done.returncode}: {done.stderr or done.stdout}")
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def items(self, *args):
+        answer = self.berth(*args)
+        return answer["items"] if isinstance(answer, dict) else answer
+
+    def sessions(self, user=None):
+        """The live SSH sessions and tunnels, of one user or of all."""
+        return [s for s in self.items("session", "list") if user in (None, s["user"])]
+
+    def client(self, login="ada", key=None):
+        return Client(self, login, key or self.key)
+
+    def add_user(self, name, kind="ed25519", *extra):
+        """A new user with a new key; answers their client."""
+        key = make_key(self.dir / f"id_{name}", kind, *extra)
+        self.berth("user", "add", name)
+        self.berth("key", "add", name, f"{key}.pub")
+        return self.client(name, key)
+
+    # -- what must be true of the store
+    def backup(self, name="backup.db"):
+        """A backup made while running, opened read-only."""
+        path = self.dir / name
+        path.unlink(missing_ok=True)
+        self.berth("backup", path)
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True)
