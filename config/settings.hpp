@@ -1,0 +1,87 @@
+// The settings of berthd: one TOML file. Every key, its default and its meaning stand in one table (config/settings.cpp), from which the
+// defaults, the checks and config/berth.example.toml come.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace berth {
+
+// An address to listen on: an IP literal and a port (0: the kernel chooses, for tests).
+struct ListenAddress {
+  std::string host;
+  std::uint16_t port = 0;
+  bool operator==(const ListenAddress&) const = default;
+};
+// "203.0.113.7:2222" or "[2001:db8::7]:2222".
+Result<ListenAddress> parse_listen_address(std::string_view text);
+std::string format_listen_address(const ListenAddress& address);
+
+// A fresh Settings{} is empty: take one from load_settings or default_settings. Paths and names that are empty in the file because they are
+// derived ("empty: …" in the example) are already filled in here.
+struct Settings {
+  struct Server {
+    std::filesystem::path state_dir, run_dir;
+    std::int64_t lanes = 0;  // as given; 0: one per core
+    std::chrono::seconds drain{};
+    std::string log_level;
+  } server;
+
+  struct Ssh {
+    std::vector<ListenAddress> listen;
+    std::string public_host;            // as users type it; derived: the machine's host name
+    std::int64_t public_port = 0;       // derived: the port of the first listen address
+    std::chrono::seconds login_grace{}, keepalive_interval{};
+    std::int64_t keepalive_limit = 0, max_auth_tries = 0, max_startups = 0, max_connections_per_user = 0, max_channels = 0;
+    std::vector<std::string> env_allow;  // names; a final '*' matches any rest
+    std::string banner;
+  } ssh;
+
+  struct Web {
+    std::vector<ListenAddress> listen;
+    std::int64_t workspace_port_offset = 0;
+    std::filesystem::path certificate, private_key;  // both empty: a self-signed one is made in state_dir
+    std::chrono::seconds session_lifetime{};
+    std::filesystem::path ui_dir;
+    std::string public_url;            // "https://box.example:8443", no final '/'; derived
+    std::string workspace_public_url;  // the other origin; derived from public_url and workspace_port_offset
+  } web;
+
+  struct Admin {
+    std::filesystem::path socket;  // derived: run_dir/admin.sock
+    std::string socket_group;      // empty: the group of berthd
+  } admin;
+
+  struct Keeper {
+    std::filesystem::path socket;  // derived: run_dir/keeper.sock
+  } keeper;
+
+  struct Workspaces {
+    std::filesystem::path agent_socket_root;  // derived: run_dir/agents
+    bool jupyter = true;
+  } workspaces;
+
+  struct Keys {
+    std::vector<std::string> allowed_types;
+    std::int64_t min_rsa_bits = 0;
+    std::chrono::seconds max_age{};  // 0: keys may live for ever
+  } keys;
+};
+
+// Reads and checks `path`. The Error's message has one line for every fault in the file, "FILE:LINE: what is wrong", not only for the first.
+Result<Settings> load_settings(const std::filesystem::path& path);
+// The same from text; `file` is the name to print.
+Result<Settings> parse_settings(std::string_view text, std::string_view file);
+Settings default_settings();
+// What config/berth.example.toml holds: every key with its default and a comment.
+std::string example_toml();
+
+// Does `name` match one of `patterns` (a final '*' matches any rest)?
+bool matches_any(std::string_view name, const std::vector<std::string>& patterns);
+
+}  // namespace berth

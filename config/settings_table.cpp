@@ -1,0 +1,99 @@
+#include "config/settings_table.hpp"
+
+namespace berth::config {
+namespace {
+
+// Settings::*Section, Section::*Field: one instance for each row.
+template <auto Section, auto Field>
+std::string read(Settings& into, const toml::node& node, const Limits& limits) {
+  return read_value((into.*Section).*Field, node, limits);
+}
+
+constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
+constexpr std::string_view kKeyTypes[] = {"ssh-ed25519",
+                                          "ecdsa-sha2-nistp256",
+                                          "ecdsa-sha2-nistp384",
+                                          "ecdsa-sha2-nistp521",
+                                          "ssh-rsa",
+                                          "sk-ssh-ed25519@openssh.com",
+                                          "sk-ecdsa-sha2-nistp256@openssh.com"};
+
+constexpr SettingsSection kSections[] = {
+    {"server", "berthd itself."},
+    {"ssh", "The SSH door."},
+    {"web", "The HTTPS door. The portal and what workspaces serve have two origins: two ports of one host."},
+    {"admin", "The socket of the berth command line on this machine."},
+    {"keeper", "berth-keeper, the only program that reaches the container engine. Images and limits stand in its own file."},
+    {"workspaces", "What every workspace gets."},
+    {"keys", "Which public keys may be added. Keys that are in the store already stay as they are."},
+};
+
+using S = Settings;
+constexpr std::int64_t kDay = 86400;
+
+constexpr SettingsKey kKeys[] = {
+    {"server", "state_dir", read<&S::server, &S::Server::state_dir>, R"("/var/lib/berth")",
+     "Where the store (users, keys, sessions, audit) and the self-signed certificate live."},
+    {"server", "run_dir", read<&S::server, &S::Server::run_dir>, R"("/run/berth")", "Where the sockets are made."},
+    {"server", "lanes", read<&S::server, &S::Server::lanes>, "0", "Threads that serve connections; 0: one per core.", {0, 256}},
+    {"server", "drain", read<&S::server, &S::Server::drain>, R"("30s")",
+     "How long connections may go on after a stop is asked for.", {0, kDay}},
+    {"server", "log_level", read<&S::server, &S::Server::log_level>, R"("info")", "debug, info, warn or error.", {0, 0, kLogLevels}},
+
+    {"ssh", "listen", read<&S::ssh, &S::Ssh::listen>, R"(["0.0.0.0:2222", "[::]:2222"])", "Addresses to listen on."},
+    {"ssh", "public_host", read<&S::ssh, &S::Ssh::public_host>, R"("")",
+     "The name that users type; empty: the host name of this machine."},
+    {"ssh", "public_port", read<&S::ssh, &S::Ssh::public_port>, "0", "The port that users type; 0: the first one listened on.", {0, 65535}},
+    {"ssh", "login_grace", read<&S::ssh, &S::Ssh::login_grace>, R"("2m")", "A client that has not logged in by then is disconnected.",
+     {1, 3600}},
+    {"ssh", "keepalive_interval", read<&S::ssh, &S::Ssh::keepalive_interval>, R"("30s")",
+     "A silent client is asked this often whether it is still there; 0s: never.", {0, kDay}},
+    {"ssh", "keepalive_limit", read<&S::ssh, &S::Ssh::keepalive_limit>, "3", "Unanswered questions until a client counts as gone.",
+     {1, 1000}},
+    {"ssh", "max_auth_tries", read<&S::ssh, &S::Ssh::max_auth_tries>, "6", "Keys that a client may offer in one connection.", {1, 100}},
+    {"ssh", "max_startups", read<&S::ssh, &S::Ssh::max_startups>, "128", "Connections at once that have not logged in yet.", {1, 100000}},
+    {"ssh", "max_connections_per_user", read<&S::ssh, &S::Ssh::max_connections_per_user>, "256", "SSH connections of one user at once.",
+     {1, 100000}},
+    {"ssh", "max_channels", read<&S::ssh, &S::Ssh::max_channels>, "256", "Channels (shells, commands, tunnels) in one connection.",
+     {1, 4096}},
+    {"ssh", "env_allow", read<&S::ssh, &S::Ssh::env_allow>,
+     R"(["LANG", "LC_*", "TZ", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "NO_COLOR", "GIT_PROTOCOL", "EDITOR"])",
+     "Environment variables that a client may set; a final * matches any rest."},
+    {"ssh", "banner", read<&S::ssh, &S::Ssh::banner>, R"("")", "Text that clients show before login; empty: none."},
+
+    {"web", "listen", read<&S::web, &S::Web::listen>, R"(["0.0.0.0:8443", "[::]:8443"])", "Addresses of the portal."},
+    {"web", "workspace_port_offset", read<&S::web, &S::Web::workspace_port_offset>, "1",
+     "What workspaces serve is on the same addresses, at the portal's port plus this.", {1, 1000}},
+    {"web", "certificate", read<&S::web, &S::Web::certificate>, R"("")",
+     "PEM file with the certificate chain; read again when it changes. Empty: a self-signed one is made in state_dir."},
+    {"web", "private_key", read<&S::web, &S::Web::private_key>, R"("")", "PEM file with the certificate's key."},
+    {"web", "session_lifetime", read<&S::web, &S::Web::session_lifetime>, R"("12h")", "A browser logs in again after this.",
+     {60, 365 * kDay}},
+    {"web", "ui_dir", read<&S::web, &S::Web::ui_dir>, R"("/usr/share/berth/ui")", "The pages of the portal."},
+    {"web", "public_url", read<&S::web, &S::Web::public_url>, R"("")",
+     "The portal as browsers reach it, \"https://HOST[:PORT]\"; empty: ssh.public_host and the first port listened on."},
+
+    {"admin", "socket", read<&S::admin, &S::Admin::socket>, R"("")", "Empty: admin.sock in run_dir."},
+    {"admin", "socket_group", read<&S::admin, &S::Admin::socket_group>, R"("")",
+     "Members of this group may administer Berth; empty: the group that berthd runs as."},
+
+    {"keeper", "socket", read<&S::keeper, &S::Keeper::socket>, R"("")", "Empty: keeper.sock in run_dir."},
+
+    {"workspaces", "agent_socket_root", read<&S::workspaces, &S::Workspaces::agent_socket_root>, R"("")",
+     "Each workspace has a directory under this one, in which berthd waits for its agent. Empty: agents in run_dir."},
+    {"workspaces", "jupyter", read<&S::workspaces, &S::Workspaces::jupyter>, "true", "Offer JupyterLab in the browser."},
+
+    {"keys", "allowed_types", read<&S::keys, &S::Keys::allowed_types>,
+     R"(["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"])",
+     "Types of key; ssh-rsa means RSA keys, used with SHA-2 signatures only.", {0, 0, kKeyTypes}},
+    {"keys", "min_rsa_bits", read<&S::keys, &S::Keys::min_rsa_bits>, "2048", "The least size of an RSA key.", {2048, 16384}},
+    {"keys", "max_age", read<&S::keys, &S::Keys::max_age>, R"("0s")",
+     "A new key expires at the latest after this (\"365d\"); 0s: keys need not expire.", {0, 36500 * kDay}},
+};
+
+}  // namespace
+
+std::span<const SettingsSection> settings_sections() { return kSections; }
+std::span<const SettingsKey> settings_keys() { return kKeys; }
+
+}  // namespace berth::config
