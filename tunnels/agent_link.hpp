@@ -57,6 +57,22 @@ class Process {
   virtual boost::asio::awaitable<Result<ExitStatus>> wait() = 0;
 };
 
+// A listening socket inside the workspace. Dropping it stops listening; connections that were accepted stay.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  // Where it listens: the port that was bound (0 was asked: the one chosen), or 0 for a Unix socket.
+  virtual std::uint16_t port() const = 0;
+  struct Accepted {
+    FileDescriptor socket;
+    std::string peer_host;  // empty for a Unix socket
+    std::uint16_t peer_port = 0;
+  };
+  // The next connection. At most 64 wait here; the agent leaves the rest in the kernel's queue.
+  // Error{closed} when the workspace or the link went away.
+  virtual boost::asio::awaitable<Result<Accepted>> accept() = 0;
+};
+
 struct ServiceOptions {
   std::string name;               // "jupyter"
   std::vector<std::string> argv;  // "{socket}" is replaced by the path that the agent chose
@@ -72,7 +88,13 @@ class AgentLink {
   // Connects inside the workspace's network. The error's message is the system's ("Connection refused").
   virtual boost::asio::awaitable<Result<FileDescriptor>> connect_tcp(std::string host, std::uint16_t port) = 0;
   virtual boost::asio::awaitable<Result<FileDescriptor>> connect_unix(std::string path) = 0;
+  // Listens inside the workspace's network. `host`: "" or "*" every address, "localhost" the loopback (IPv4), else an IP
+  // address or a name; port 0 lets the system choose. The error's message is the system's ("Address already in use").
+  virtual boost::asio::awaitable<Result<std::unique_ptr<Listener>>> listen_tcp(std::string host, std::uint16_t port) = 0;
+  // Makes the socket with mode 0600; a socket that nobody listens on any more is replaced. It is removed with the Listener.
+  virtual boost::asio::awaitable<Result<std::unique_ptr<Listener>>> listen_unix(std::string path) = 0;
   // Starts a supervised service, or finds it running; answers with its Unix socket path once it accepts connections.
+  // Requests for one name share one start, also from other lanes; Error{conflict} when it runs with another argv or env.
   // On failure the message ends with the last lines of its log.
   virtual boost::asio::awaitable<Result<std::string>> service(ServiceOptions options) = 0;
   // Stops a service; fine when it does not run.
@@ -81,8 +103,9 @@ class AgentLink {
   virtual boost::asio::awaitable<Result<nlohmann::json>> report() = 0;
 };
 
-// Takes over a connected SOCK_SEQPACKET socket whose hello has been checked; the link runs on `executor`.
-// `on_closed` is called there once, when the agent goes away.
+// Takes over a connected SOCK_SEQPACKET socket whose hello has been checked (tunnels/handshake.hpp); the link runs on
+// `executor`, which must be one lane's. It stays open until the agent goes away or the last AgentLink, Process and Listener
+// of it is dropped. `on_closed` is called once, on the executor, when the agent goes away or breaks the protocol; not when we drop it.
 std::shared_ptr<AgentLink> make_agent_link(boost::asio::any_io_executor executor, FileDescriptor socket,
                                            std::function<void()> on_closed);
 
