@@ -26,7 +26,8 @@ struct PublicKey {
 };
 
 struct ServerOptions {
-  std::vector<std::string> host_keys;  // private keys in OpenSSH's PEM, one per type
+  // Private keys as generate_host_key makes them (or OpenSSH's), one per type; ed25519 and RSA are what ssh-audit calls good.
+  std::vector<std::string> host_keys;
   std::string software_version = "Berth_0.1";
   std::chrono::seconds login_grace{120};
   std::chrono::seconds keepalive_interval{30};  // 0: off
@@ -34,7 +35,8 @@ struct ServerOptions {
   int max_auth_tries = 6;
   int max_channels = 256;
   std::uint32_t initial_window = 2 * 1024 * 1024;       // bytes, per channel
-  std::size_t output_cap = 4 * 1024 * 1024;             // bytes buffered for a slow peer, per connection
+  // Bytes buffered for a slow peer, per connection, on top of the kernel's send buffer; writers wait above it.
+  std::size_t output_cap = 256 * 1024;
 };
 
 // One USERAUTH_REQUEST (RFC 4252 5). libssh has verified the signature when `is_signed`.
@@ -66,7 +68,8 @@ using ChannelRequest = std::variant<PtyRequest, EnvRequest, ShellRequest, ExecRe
 struct SessionOpen {};
 struct DirectTcpip { std::string host; std::uint32_t port = 0; std::string origin_host; std::uint32_t origin_port = 0; };  // RFC 4254 7.2
 struct DirectStreamlocal { std::string path; };  // direct-streamlocal@openssh.com
-using ChannelOpen = std::variant<SessionOpen, DirectTcpip, DirectStreamlocal>;
+struct ServerOpened { std::string type; };       // never asked by a client: what opening() says of an open_channel()
+using ChannelOpen = std::variant<SessionOpen, DirectTcpip, DirectStreamlocal, ServerOpened>;
 
 enum class OpenFailure : std::uint32_t { prohibited = 1, connect_failed = 2, unknown_type = 3, resource_shortage = 4 };  // RFC 4254 5.1
 

@@ -1,0 +1,64 @@
+# Makes a copy of the packaged libssh.a in which four system calls and one helper of two layers go to Berth
+# (server/ssh/transport.cpp): libssh then does no I/O of its own, and Berth can send any packet. No source of libssh is
+# changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
+cmake_minimum_required(VERSION 3.25)
+
+set(known_version "0.10.6")  # transport.cpp asserts the same
+set(redirected
+  "socket.c.o:recv" "socket.c.o:send" "socket.c.o:close" "poll.c.o:poll" "session.c.o:_ssh_buffer_pack")
+set(declared_by_hand ssh_packet_set_callbacks ssh_buffer_pack_va)
+
+file(READ ${VERSION_HEADER} header)
+set(version "")
+foreach(part MAJOR MINOR MICRO)
+  string(REGEX MATCH "LIBSSH_VERSION_${part} +([0-9]+)" _ "${header}")
+  list(APPEND version ${CMAKE_MATCH_1})
+endforeach()
+string(REPLACE ";" "." version "${version}")
+if(NOT version STREQUAL known_version)
+  message(FATAL_ERROR "libssh ${version} is installed, but Berth's use of libssh's inner symbols is proven with ${known_version} "
+                      "only. Install libssh-dev ${known_version} (Debian 12), or check every symbol in server/ssh/redirect_libssh.cmake "
+                      "and server/ssh/transport.cpp against ${version} and then change both version numbers.")
+endif()
+
+function(run)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${work} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(failed)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}: ${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+get_filename_component(work ${OUTPUT} DIRECTORY)
+set(work ${work}/libssh)
+file(REMOVE_RECURSE ${work})
+file(MAKE_DIRECTORY ${work})
+file(COPY_FILE ${ARCHIVE} ${work}/copy.a)
+foreach(entry ${redirected})
+  string(REPLACE ":" ";" entry ${entry})
+  list(GET entry 0 member)
+  list(GET entry 1 symbol)
+  if(NOT EXISTS ${work}/${member})
+    run(${AR} x ${ARCHIVE} ${member})
+  endif()
+  run(${NM} -u ${member})
+  if(NOT output MATCHES " U ${symbol}\n")
+    message(FATAL_ERROR "${ARCHIVE}: ${member} does not use ${symbol}; this build of libssh cannot be redirected")
+  endif()
+  string(REGEX REPLACE "^_ssh_" "" name ${symbol})
+  run(${OBJCOPY} --redefine-sym ${symbol}=berth_libssh_${name} ${member})
+  run(${NM} -u ${member})
+  if(NOT output MATCHES " U berth_libssh_${name}\n" OR output MATCHES " U ${symbol}\n")
+    message(FATAL_ERROR "${member}: ${symbol} could not be redirected")
+  endif()
+  # Replaced in place: two members of the archive share a name, so it must not be rebuilt from its parts.
+  run(${AR} r copy.a ${member})
+endforeach()
+run(${NM} --defined-only copy.a)
+foreach(symbol ${declared_by_hand})
+  if(NOT output MATCHES " T ${symbol}\n")
+    message(FATAL_ERROR "${ARCHIVE}: ${symbol} is missing; this build of libssh cannot be used")
+  endif()
+endforeach()
+file(RENAME ${work}/copy.a ${OUTPUT})

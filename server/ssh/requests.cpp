@@ -1,0 +1,151 @@
+#include "server/ssh/requests.hpp"
+
+#include "server/ssh/wire.hpp"
+
+namespace berth::ssh {
+namespace {
+
+Error malformed(std::string_view what) {
+  return {ErrorKind::protocol, "The client sent a malformed " + std::string(what) + "."};
+}
+
+// A row of a table of requests: its name on the wire, and how its fields become a value.
+template <class T>
+struct Row {
+  std::string_view name;
+  T (*parse)(PacketReader&);
+};
+
+template <class T, std::size_t N>
+const Row<T>* find(const Row<T> (&rows)[N], std::string_view name) {
+  for (const Row<T>& row : rows)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+
+constexpr Row<ChannelOpen> kChannelOpens[] = {
+    {"session", [](PacketReader&) -> ChannelOpen { return SessionOpen{}; }},
+    {"direct-tcpip",
+     [](PacketReader& in) -> ChannelOpen {
+       DirectTcpip open;
+       open.host = in.text();
+       open.port = in.u32();
+       open.origin_host = in.text();
+       open.origin_port = in.u32();
+       return open;
+     }},
+    {"direct-streamlocal@openssh.com",
+     [](PacketReader& in) -> ChannelOpen { return DirectStreamlocal{std::string(in.text())}; }},
+};
+
+constexpr Row<ChannelRequest> kChannelRequests[] = {
+    {"pty-req",
+     [](PacketReader& in) -> ChannelRequest {
+       PtyRequest pty;
+       pty.term = in.text();
+       pty.columns = in.u32();
+       pty.rows = in.u32();
+       pty.width_pixels = in.u32();
+       pty.height_pixels = in.u32();
+       pty.modes = in.string();
+       return pty;
+     }},
+    {"env",
+     [](PacketReader& in) -> ChannelRequest {
+       EnvRequest env;
+       env.name = in.text();
+       env.value = in.text();
+       return env;
+     }},
+    {"shell", [](PacketReader&) -> ChannelRequest { return ShellRequest{}; }},
+    {"exec", [](PacketReader& in) -> ChannelRequest { return ExecRequest{std::string(in.text())}; }},
+    {"subsystem", [](PacketReader& in) -> ChannelRequest { return SubsystemRequest{std::string(in.text())}; }},
+    {"window-change",
+     [](PacketReader& in) -> ChannelRequest {
+       WindowChange size;
+       size.columns = in.u32();
+       size.rows = in.u32();
+       size.width_pixels = in.u32();
+       size.height_pixels = in.u32();
+       return size;
+     }},
+    {"signal", [](PacketReader& in) -> ChannelRequest { return SignalRequest{std::string(in.text())}; }},
+    {"break", [](PacketReader& in) -> ChannelRequest { return BreakRequest{in.u32()}; }},
+    {"auth-agent-req@openssh.com", [](PacketReader&) -> ChannelRequest { return AgentForwardRequest{}; }},
+};
+
+template <class T>
+GlobalRequest tcp_address(PacketReader& in) {
+  T request;
+  request.bind_host = in.text();
+  request.port = in.u32();
+  return request;
+}
+template <class T>
+GlobalRequest unix_path(PacketReader& in) {
+  return T{std::string(in.text())};
+}
+
+constexpr Row<GlobalRequest> kGlobalRequests[] = {
+    {"tcpip-forward", tcp_address<TcpipForward>},
+    {"cancel-tcpip-forward", tcp_address<CancelTcpipForward>},
+    {"streamlocal-forward@openssh.com", unix_path<StreamlocalForward>},
+    {"cancel-streamlocal-forward@openssh.com", unix_path<CancelStreamlocalForward>},
+};
+
+}  // namespace
+
+Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
+  PacketReader in(packet);
+  ParsedAuthRequest parsed;
+  parsed.request.user = in.text();
+  parsed.service = in.text();
+  parsed.request.method = in.text();
+  if (in.ok() && parsed.request.method == "publickey") {
+    parsed.request.is_signed = in.boolean();
+    parsed.algorithm = in.text();
+    parsed.request.key.blob = in.string();
+    parsed.request.key.type = PacketReader(parsed.request.key.blob).text();
+    if (parsed.request.key.type.empty()) return malformed("public key");
+    if (parsed.request.is_signed) in.string();
+    if (!in.complete()) return malformed("authentication request");
+  }
+  if (!in.ok()) return malformed("authentication request");
+  return parsed;
+}
+
+Result<ParsedChannelOpen> parse_channel_open(std::string_view packet) {
+  PacketReader in(packet);
+  ParsedChannelOpen parsed;
+  parsed.type = in.text();
+  parsed.sender = in.u32();
+  parsed.window = in.u32();
+  parsed.max_packet = in.u32();
+  if (const auto* row = find(kChannelOpens, parsed.type); in.ok() && row) parsed.open = row->parse(in);
+  if (!in.ok()) return malformed("channel open");
+  return parsed;
+}
+
+Result<ParsedChannelRequest> parse_channel_request(std::string_view packet) {
+  PacketReader in(packet);
+  ParsedChannelRequest parsed;
+  parsed.channel = in.u32();
+  const std::string_view type = in.text();
+  parsed.want_reply = in.boolean();
+  const auto* row = find(kChannelRequests, type);
+  parsed.request = row ? row->parse(in) : ChannelRequest{UnknownRequest{std::string(type)}};
+  if (!in.ok()) return malformed("channel request");
+  return parsed;
+}
+
+Result<ParsedGlobalRequest> parse_global_request(std::string_view packet) {
+  PacketReader in(packet);
+  ParsedGlobalRequest parsed;
+  parsed.type = in.text();
+  parsed.want_reply = in.boolean();
+  if (const auto* row = find(kGlobalRequests, parsed.type); in.ok() && row) parsed.request = row->parse(in);
+  if (!in.ok()) return malformed("global request");
+  return parsed;
+}
+
+}  // namespace berth::ssh
