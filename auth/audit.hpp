@@ -17,8 +17,10 @@ class Audit {
   Audit(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
   // For events with no other change (logins, refusals): queued, nobody waits.
   void note(Actor actor, std::string action, std::string object, std::string outcome);
+  // The last `limit` rows, newest last.
   std::vector<AuditRow> tail(SQLite::Database& reader, std::size_t limit) const;
-  // The number of the first broken row; nullopt when the chain is whole.
+  // The number of the first broken row (changed, missing, inserted); nullopt when the chain is whole. Reads all rows: run it on a
+  // reader that no lane waits for when the trail is long.
   std::optional<std::int64_t> verify(SQLite::Database& reader) const;
 
  private:

@@ -2,13 +2,16 @@
 // go through the store's writer and are audited in the same transaction.
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "auth/model.hpp"
 #include "base/store.hpp"
+#include "config/settings.hpp"
 
 namespace berth::auth {
 
@@ -21,8 +24,9 @@ struct Actor {
 };
 
 // "ssh-ed25519 AAAA… comment" to a Key without ids. Refuses options, private keys, bad base64, types outside policy
-// (RSA under 2048 bits, DSA) with a sentence that says what to do.
-Result<Key> parse_public_key(std::string_view line);
+// (a small RSA key, DSA) with a sentence that says what to do. At most 16 KiB.
+Result<Key> parse_public_key(std::string_view line, const Settings::Keys& policy);
+// "SHA256:…" as ssh-keygen prints it.
 std::string fingerprint_of(std::string_view blob);
 // One line in authorized_keys form.
 std::string format_public_key(const Key& key);
@@ -39,7 +43,7 @@ struct LoginDecision {
 
 class Directory {
  public:
-  Directory(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+  Directory(Store& store, const Clock& clock, Settings::Keys policy) : store_(store), clock_(clock), policy_(std::move(policy)) {}
 
   // May this key log in as this user now? The same work is done whether or not the user exists (no timing difference).
   LoginDecision decide_login(SQLite::Database& reader, std::string_view user, std::string_view key_blob) const;
@@ -52,7 +56,9 @@ class Directory {
   boost::asio::awaitable<Result<User>> add_user(Actor actor, std::string name, Role role);
   boost::asio::awaitable<Result<void>> set_disabled(Actor actor, std::string name, bool disabled);
   boost::asio::awaitable<Result<void>> set_role(Actor actor, std::string name, Role role);
+  // With keys and browser sessions; history and audit stay.
   boost::asio::awaitable<Result<void>> remove_user(Actor actor, std::string name);
+  // `expires_at` zero: never, or as late as the policy allows.
   boost::asio::awaitable<Result<Key>> add_key(Actor actor, std::string user, std::string line, Timestamp expires_at);
   boost::asio::awaitable<Result<Key>> revoke_key(Actor actor, std::string fingerprint);
   // Remembers the use of a key (at most one write a minute for each key and address); nobody waits for it.
@@ -61,6 +67,9 @@ class Directory {
  private:
   Store& store_;
   const Clock& clock_;
+  Settings::Keys policy_;
+  std::mutex uses_mutex_;  // of uses_ only
+  std::unordered_map<std::string, Timestamp> uses_;  // "KEY ADDRESS" -> when its use was last written
 };
 
 }  // namespace berth::auth

@@ -23,6 +23,7 @@ class LiveSession {
  private:
   friend class Sessions;
   SessionRecord record_;
+  std::atomic<bool> closed_{false};
   boost::asio::any_io_executor executor_;
   std::function<void(std::string reason)> kill_;
 };
@@ -35,12 +36,15 @@ class Sessions {
   // Closes the rows that a killed berthd left open ("berthd restarted"). Call once at start.
   Result<void> close_leftovers();
 
-  // Opens a row (id and opened_at are filled in). `kill` is run on `executor` when somebody ends the session.
+  // Opens a row (id and opened_at are filled in; nobody waits for the disk). `kill` is run on `executor` when somebody ends the
+  // session; never after close() has been called on that executor.
   std::shared_ptr<LiveSession> open(SessionRecord record, boost::asio::any_io_executor executor, std::function<void(std::string reason)> kill);
   void close(const std::shared_ptr<LiveSession>& session, std::string outcome);
 
-  std::vector<SessionRecord> live() const;  // with counters as they are now
-  std::vector<SessionRecord> history(SQLite::Database& reader, std::size_t limit) const;
+  std::vector<SessionRecord> live() const;  // with counters as they are now, oldest first
+  std::size_t count(std::string_view user, std::string_view kind) const;  // live ones
+  // Newest first, live ones included; empty user: all.
+  std::vector<SessionRecord> history(SQLite::Database& reader, std::size_t limit, std::string_view user = {}) const;
 
   // Each answers how many it told to end. `reason` is what the client is told.
   std::size_t kill(std::string_view id, std::string reason);

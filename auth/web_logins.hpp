@@ -2,6 +2,8 @@
 // compares are constant-time; links live 60 s, codes 5 min, both single use; sessions end after the configured time.
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,10 +26,10 @@ struct PendingLogin {  // what `berth approve CODE` shows before approving
 
 class WebLogins {
  public:
-  WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime)
-      : store_(store), clock_(clock), session_lifetime_(session_lifetime) {}
+  WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime);
+  ~WebLogins();
 
-  // By link: `ssh box berth web`. Answers the one-time token.
+  // By link: `ssh box berth web`. Answers the one-time token. `user` carries the key that logged in (key_fingerprint).
   boost::asio::awaitable<Result<std::string>> make_link(Actor user);
   boost::asio::awaitable<Result<NewWebSession>> redeem_link(std::string token, std::string address, std::string user_agent);
 
@@ -35,29 +37,32 @@ class WebLogins {
   // look-alikes) into `ssh box berth approve`; the page polls and gets its session exactly once.
   struct NewCode { std::string code, browser_secret; };
   boost::asio::awaitable<Result<NewCode>> ask_code(std::string address, std::string user_agent);
-  std::optional<PendingLogin> find_code(SQLite::Database& reader, std::string_view code) const;
+  // Errors: not_found; unavailable after 5 wrong codes of this user within a minute (so that codes cannot be guessed).
+  Result<PendingLogin> find_code(SQLite::Database& reader, const Actor& user, std::string_view code);
   boost::asio::awaitable<Result<void>> approve_code(Actor user, std::string code);
-  // Error{conflict, "pending"} while nobody approved; Error{not_found} when it ran out.
+  // Error{conflict} while nobody approved; Error{not_found} when it ran out.
   boost::asio::awaitable<Result<NewWebSession>> redeem_code(std::string browser_secret, std::string address, std::string user_agent);
 
   // The session of a cookie, if it is valid now: not ended, not expired, user enabled, key still valid.
   struct Valid { WebSession session; User user; };
-  std::optional<Valid> check(SQLite::Database& reader, std::string_view cookie) const;
+  // Remembers when it was last seen (at most one write a minute; nobody waits for it).
+  std::optional<Valid> check(SQLite::Database& reader, std::string_view cookie);
   std::vector<WebSession> list(SQLite::Database& reader, std::string_view user) const;
+  // Ends a session of the actor (any session for an admin) and the workspace cookies that came from it.
   boost::asio::awaitable<Result<void>> end(Actor actor, std::string session_id);
 
-  // Crossing to the workspace origin (DESIGN 8): a code that works once, for 30 s, bound to user and workspace; it gives a cookie for
-  // that origin which is valid as long as the portal session is.
-  boost::asio::awaitable<Result<std::string>> make_crossing(std::string session_id, std::string user, std::string workspace);
-  struct Crossed { std::string cookie; Valid valid; };
+  // Crossing to the workspace origin (DESIGN 8): a code that works once, for 30 s, bound to one workspace (of `owner`); it gives a
+  // cookie for that origin and that workspace only, which is valid as long as the portal session is.
+  boost::asio::awaitable<Result<std::string>> make_crossing(std::string session_id, std::string owner, std::string workspace);
+  struct Crossed { std::string cookie, owner, workspace; Valid valid; };
   boost::asio::awaitable<Result<Crossed>> redeem_crossing(std::string code);
-  // The portal session behind a workspace-origin cookie; the same checks as check().
-  std::optional<Valid> check_workspace_cookie(SQLite::Database& reader, std::string_view cookie) const;
+  // The portal session behind a cookie of this workspace; the same checks as check().
+  std::optional<Valid> check_workspace_cookie(SQLite::Database& reader, std::string_view cookie, std::string_view owner,
+                                              std::string_view workspace) const;
 
  private:
-  Store& store_;
-  const Clock& clock_;
-  std::chrono::seconds session_lifetime_;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace berth::auth

@@ -23,22 +23,28 @@ struct Migration {
 
 class Store {
  public:
-  // Opens or creates `path` (mode 0600) and migrates it forward. Errors: a directory that is missing or not writable, a file that is
-  // not SQLite, a schema newer than this program. Starts the writer thread.
+  // Opens or creates `path` (mode 0600) and migrates it forward; PATH.lock is held until the end, so that one process at a time has the
+  // store. Errors: a directory that is missing or not writable, a file that is not a Berth store, a schema newer than this program,
+  // another process that has it. Starts the writer thread.
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& path, std::span<const Migration> migrations);
-  ~Store();  // finishes queued writes, then ends the writer thread
+  // Finishes queued writes, then ends the writer thread. Destroy it before the io_contexts whose coroutines may wait for a write.
+  ~Store();
 
   // A read-only connection for one lane (not shared between threads). Throws SQLite::Exception when it cannot be opened.
   std::unique_ptr<SQLite::Database> open_reader() const;
 
   // Runs `change` on the writer thread in a transaction of its own (a savepoint in a group commit). It is rolled back when
   // `change` returns an error or throws. Resumes on the caller's executor after the commit is on disk. A full disk is
-  // Error{internal, "…"}: nothing was changed.
+  // Error{internal, "…"}: nothing was changed. `change` may run twice (its group could not be committed as a whole): it hands
+  // values out through captured state by assignment only.
   boost::asio::awaitable<Result<void>> write(std::function<Result<void>(SQLite::Database&)> change);
   // The same from a plain thread (start-up, tests).
   Result<void> write_now(std::function<Result<void>(SQLite::Database&)> change);
+  // Queues a change for which nobody waits, in order with the others; a failure is logged under `what`. When 100000 changes wait
+  // already (the disk stands still), it is dropped and logged: memory stays bounded.
+  void post(std::string_view what, std::function<Result<void>(SQLite::Database&)> change);
 
-  // A consistent copy of the whole store while it is in use (SQLite's backup API).
+  // A consistent copy of the whole store while it is in use (SQLite's backup API), mode 0600. `to` must not exist yet.
   boost::asio::awaitable<Result<void>> backup(std::filesystem::path to);
 
  private:
