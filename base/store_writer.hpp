@@ -1,0 +1,72 @@
+// The writer thread of the store: takes what is queued, runs it as one transaction with a savepoint for each change, commits, answers.
+#pragma once
+#include <SQLiteCpp/Database.h>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace berth {
+
+using Change = std::function<Result<void>(SQLite::Database&)>;
+using WriteHandler = boost::asio::any_completion_handler<void(Result<void>)>;
+
+// Answers `handler` on `executor` (its coroutine's), which has work outstanding until then.
+class Completion {
+ public:
+  Completion(WriteHandler handler, const boost::asio::any_io_executor& executor);
+  void operator()(Result<void> result);
+
+ private:
+  WriteHandler handler_;
+  boost::asio::any_io_executor executor_;
+};
+
+// What went wrong, in a sentence for the peer; the detail goes to the log. `path` is the store's.
+Error store_error(const std::string& path, SQLite::Database* database, const std::exception& problem);
+
+class StoreWriter {
+ public:
+  StoreWriter(std::string path, SQLite::Database database);
+  ~StoreWriter();
+
+  void add(Change change, Completion completion);
+  void add(Change change, std::promise<Result<void>>& waiting);
+  void add(std::string_view what, Change change);  // nobody waits
+
+ private:
+  struct Item {
+    Change change;
+    std::variant<std::string, Completion, std::promise<Result<void>>*> answer;  // string: what to log on failure
+  };
+
+  void add(Item item);
+  void run();
+  std::vector<Result<void>> commit_group(const std::vector<Item>& group);
+  bool commit_together(const std::vector<Item>& group, std::vector<Result<void>>& results);
+  Result<void> commit_alone(const Change& change);
+  Result<void> apply(const Change& change);
+  void roll_back();
+  static void answer(Item& item, Result<void> result);
+
+  const std::string path_;
+  SQLite::Database database_;
+  std::mutex mutex_;  // of the three below
+  std::condition_variable wake_;
+  std::deque<Item> queue_;
+  bool stopping_ = false;
+  bool dropping_ = false;  // the queue is full: say so once
+  std::thread thread_;
+};
+
+}  // namespace berth
