@@ -1,0 +1,114 @@
+# Shared by scripts/up and scripts/down: the processes of one instance, by pid files in its state directory.
+
+instance_use() {  # instance_use DIR: makes `state` absolute
+  state=$1
+  mkdir -p "$state"
+  state=$(cd "$state" && pwd)
+}
+
+# running PROGRAM: does the process of its pid file live, and is it ours? (A pid may have gone to somebody else.)
+running() {
+  local pid
+  pid=$(cat "$state/$1.pid" 2>/dev/null) && [ -n "$pid" ] || return 1
+  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$state/"
+}
+
+# start PROGRAM COMMAND…: in the background, in a session of its own, with its log and pid file.
+start() {
+  local program=$1; shift
+  setsid env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/ "$@" \
+    >>"$state/log/$program.log" 2>&1 </dev/null &
+  echo $! >"$state/$program.pid"
+}
+
+# wait_for PROGRAM WHAT COMMAND…: until COMMAND succeeds; fails with the log's end when PROGRAM ends or a minute passes.
+wait_for() {
+  local program=$1 what=$2 deadline=$((SECONDS + 60)); shift 2
+  until "$@" 2>/dev/null; do
+    if ! kill -0 "$(cat "$state/$program.pid")" 2>/dev/null || [ $SECONDS -ge $deadline ]; then
+      tail -n 20 "$state/log/$program.log" >&2
+      echo "scripts/up: $program did not start (waiting for $what); its last lines are above, all of them in $state/log/$program.log" >&2
+      "$root/scripts/down" --state "$state" >/dev/null 2>&1 || true
+      exit 1
+    fi
+    sleep 0.03
+  done
+}
+
+# port_holder PORT: who listens there, "name (process N)"; nothing when it is free.
+port_holder() {
+  ss -Hltnp "sport = :$1" 2>/dev/null | head -n 1 |
+    sed -nE 's/.*users:\(\("([^"]*)",pid=([0-9]+).*/\1 (process \2)/p;t;s/.*/another program/p'
+}
+
+# Copies of the programs and pages: the system user berth may not be able to read the source tree (a clone under /root),
+# and a later build must not change what runs.
+install_programs() {
+  local program
+  for program in berthd berth-keeper berth-agent berth; do
+    cp -u --remove-destination "$root/build/release/bin/$program" "$state/bin/$program"
+    chmod 755 "$state/bin/$program"
+  done
+  if [ -d "$root/web/ui/dist" ] && [ "$root/web/ui/dist/.built" -nt "$state/ui/.built" ]; then
+    rm -rf "$state/ui"
+    cp -r "$root/web/ui/dist" "$state/ui"
+    chmod -R a+rX "$state/ui"
+  fi
+}
+
+# stop PROGRAM SECONDS: SIGTERM, then SIGKILL after SECONDS.
+stop() {
+  local program=$1 pid deadline
+  if running "$program"; then
+    pid=$(cat "$state/$program.pid")
+    kill -TERM "$pid" 2>/dev/null || true
+    deadline=$((SECONDS + $2))
+    while [ -e "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do
+      [ $SECONDS -lt $deadline ] || { kill -KILL "$pid" 2>/dev/null || true; break; }
+      sleep 0.03
+    done
+  fi
+  rm -f "$state/$program.pid"
+}
+
+# write_configuration ENGINE SSH_PORT WEB_PORT HOST PROCESS_USER: berth.toml and keeper.toml of this instance.
+write_configuration() {
+  local any='"0.0.0.0:%d"'
+  [ -e /proc/net/if_inet6 ] && [ -s /proc/net/if_inet6 ] && any='"0.0.0.0:%d", "[::]:%d"'
+  # shellcheck disable=SC2059
+  cat >"$state/berth.toml" <<TOML
+# Written by scripts/up; every key is explained in config/berth.example.toml.
+[server]
+state_dir = "$state/data"
+run_dir = "$state/run"
+drain = "3s"
+[ssh]
+listen = [$(printf "$any" "$2" "$2")]
+public_host = "$4"
+[web]
+listen = [$(printf "$any" "$3" "$3")]
+ui_dir = "$state/ui"
+[admin]
+socket = "$state/admin.sock"
+[keeper]
+socket = "$state/keeper/keeper.sock"
+TOML
+  cat >"$state/keeper.toml" <<TOML
+# Written by scripts/up; every key is explained in config/keeper.example.toml.
+socket = "$state/keeper/keeper.sock"
+allowed_user = "berth"
+instance = "$(instance_name)"
+engine = "$1"
+homes = "$state/homes"
+agent = "$state/bin/berth-agent"
+agent_sockets = "$state/run/agents"
+[podman]
+socket = "$state/podman/podman.sock"
+interface_prefix = "b$(instance_name | cut -c1-3)"
+[process]
+user = "$5"
+TOML
+}
+
+# The name that tells this instance's containers from another's on the same machine.
+instance_name() { printf %s "$state" | sha256sum | cut -c1-12; }
