@@ -1,0 +1,59 @@
+// What one SSH connection works with. Everything here outlives the connection except the context itself, which its
+// coroutines share.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auth/audit.hpp"
+#include "auth/directory.hpp"
+#include "auth/sessions.hpp"
+#include "auth/web_logins.hpp"
+#include "base/lane.hpp"
+#include "server/gateway/limits.hpp"
+#include "server/ssh/session.hpp"
+#include "workspaces/manager.hpp"
+
+namespace berth::server {
+
+struct GatewayOptions {
+  std::vector<std::string> env_allow;  // names, a trailing '*' matches any rest
+  std::string portal_url;              // "https://gpu-box:8443", for links
+  std::string banner;                  // shown before login; empty: none
+};
+
+struct GatewayServices {
+  const GatewayOptions& options;
+  auth::Directory& directory;
+  auth::Sessions& sessions;
+  auth::WebLogins& web_logins;
+  auth::Audit& audit;
+  workspaces::Manager& workspaces;
+  ConnectionLimits& limits;
+  const Clock& clock;
+};
+
+// A lane with the store's reader that belongs to it.
+struct ServerLane {
+  Lane& lane;
+  std::unique_ptr<SQLite::Database> reader;
+};
+
+struct Connection {
+  GatewayServices& services;
+  ServerLane& lane;
+  std::shared_ptr<ssh::Session> session;
+  auth::User user;
+  auth::Key key;
+  workspaces::WorkspaceId workspace;
+  std::string client_address;  // "203.0.113.7:51514"
+  std::string server_address;
+
+  auth::Actor actor() const { return {user.name, user.role, client_address, key.fingerprint}; }
+  auth::SessionRecord record(std::string kind, std::string detail) const;
+};
+
+}  // namespace berth::server

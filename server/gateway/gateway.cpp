@@ -1,0 +1,185 @@
+#include "server/gateway/gateway.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/log.hpp"
+#include "server/gateway/forwards.hpp"
+#include "server/gateway/session_channel.hpp"
+#include "server/gateway/spawn.hpp"
+#include "server/gateway/tunnel_channel.hpp"
+
+namespace berth::server {
+namespace asio = boost::asio;
+using asio::ip::tcp;
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after "too many open files", so that the loop does not spin
+
+std::string describe(const tcp::endpoint& endpoint) {
+  // IPv4 clients of a dual-stack socket are shown as IPv4.
+  asio::ip::address address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(endpoint.port());
+}
+
+// Refusals that say something about a real user and are worth a row; unknown names and keys are only counted and logged.
+bool worth_auditing(auth::LoginRefusal refusal) {
+  return refusal == auth::LoginRefusal::disabled_user || refusal == auth::LoginRefusal::expired_key ||
+         refusal == auth::LoginRefusal::revoked_key;
+}
+
+std::string_view words_for(auth::LoginRefusal refusal) {
+  switch (refusal) {
+    case auth::LoginRefusal::none: return "ok";
+    case auth::LoginRefusal::unknown_user: return "unknown user";
+    case auth::LoginRefusal::unknown_key: return "unknown key";
+    case auth::LoginRefusal::disabled_user: return "user is disabled";
+    case auth::LoginRefusal::expired_key: return "key is expired";
+    case auth::LoginRefusal::revoked_key: return "key is revoked";
+  }
+  return "refused";
+}
+
+asio::awaitable<void> serve_channels(std::shared_ptr<Connection> connection) {
+  const auto executor = co_await asio::this_coro::executor;
+  for (;;) {
+    Result<std::shared_ptr<ssh::Channel>> channel = co_await connection->session->next_channel();
+    if (!channel) break;
+    if (std::holds_alternative<ssh::SessionOpen>((*channel)->opening())) {
+      spawn_logged(executor, serve_session(connection, *channel), "channel.session");
+    } else {
+      spawn_logged(executor, serve_tunnel(connection, *channel), "channel.tunnel");
+    }
+  }
+}
+
+}  // namespace
+
+auth::SessionRecord Connection::record(std::string kind, std::string detail) const {
+  auth::SessionRecord row;
+  row.user = user.name;
+  row.workspace = workspace.name;
+  row.kind = std::move(kind);
+  row.detail = std::move(detail);
+  row.key_fingerprint = key.fingerprint;
+  row.client_address = client_address;
+  return row;
+}
+
+Gateway::Gateway(GatewayServices services, std::shared_ptr<const ssh::ServerOptions> ssh_options)
+    : services_(services), ssh_options_(std::move(ssh_options)) {}
+
+asio::awaitable<void> Gateway::accept_loop(ServerLane& lane, std::shared_ptr<tcp::acceptor> acceptor) {
+  const auto executor = co_await asio::this_coro::executor;
+  while (acceptor->is_open()) {
+    auto [error, socket] = co_await acceptor->async_accept(kTuple);
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) break;
+    if (error) {
+      log_warn("ssh.accept_failed", {{"error", error.message()}});
+      asio::steady_timer pause(executor, kAcceptPause);
+      co_await pause.async_wait(kTuple);
+      continue;
+    }
+    accepted_.fetch_add(1, std::memory_order_relaxed);
+    ConnectionLimits::Place place = services_.limits.before_login();
+    if (!place) {
+      // As sshd's MaxStartups: closed at once, before any work is spent on it.
+      refused_full_.fetch_add(1, std::memory_order_relaxed);
+      log_warn("ssh.too_many_startups", {});
+      continue;
+    }
+    spawn_logged(executor, serve(*this, lane, std::move(socket), std::move(place)), "ssh.connection");
+  }
+}
+
+asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session, std::string client,
+                                                             std::string server) {
+  if (!services_.options.banner.empty()) session->send_banner(services_.options.banner);
+  std::string last_user;
+  auth::LoginRefusal last_refusal = auth::LoginRefusal::unknown_key;
+  for (;;) {
+    Result<ssh::AuthRequest> request = co_await session->next_auth_request();
+    if (!request) {
+      failed_logins_.fetch_add(1, std::memory_order_relaxed);
+      log_info("ssh.login_failed", {{"user", last_user.substr(0, 64)}, {"from", client}, {"why", words_for(last_refusal)}, {"end", request.error().message}});
+      co_return nullptr;
+    }
+    last_user = request->user;
+    const auto id = workspaces::parse_login_name(request->user);
+    // An impossible name takes the same path as an unknown one: the same work, the same answer.
+    const auth::LoginDecision decision = services_.directory.decide_login(*lane.reader, id ? id->user : "-", request->key.blob);
+    const bool allowed = id && request->method == "publickey" && decision.allowed();
+    last_refusal = decision.refusal;
+    if (!allowed || !request->is_signed) {
+      if (request->is_signed && worth_auditing(decision.refusal)) {
+        services_.audit.note({decision.user.name, decision.user.role, client, decision.key.fingerprint}, "ssh.login", decision.user.name,
+                             std::string(words_for(decision.refusal)));
+      }
+      session->answer_auth(allowed);
+      continue;
+    }
+    session->answer_auth(true);
+    logins_.fetch_add(1, std::memory_order_relaxed);
+    services_.directory.note_key_use(decision.key.id, client);
+    services_.audit.note({decision.user.name, decision.user.role, client, decision.key.fingerprint}, "ssh.login", decision.user.name, "ok");
+    co_return std::make_shared<Connection>(Connection{services_, lane, session, decision.user, decision.key, *id, client, server});
+  }
+}
+
+asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::socket socket, ConnectionLimits::Place place) {
+  const auto executor = co_await asio::this_coro::executor;
+  boost::system::error_code ignored;
+  const std::string client = describe(socket.remote_endpoint(ignored)), server = describe(socket.local_endpoint(ignored));
+  gateway.connections_.fetch_add(1, std::memory_order_relaxed);
+  const std::shared_ptr<void> counted(nullptr, [&gateway](void*) { gateway.connections_.fetch_sub(1, std::memory_order_relaxed); });
+
+  auto session = co_await ssh::Session::handshake(std::move(socket), gateway.ssh_options_);
+  if (!session) {
+    log_info("ssh.handshake_failed", {{"from", client}, {"error", session.error().message}});
+    co_return;
+  }
+  std::shared_ptr<Connection> connection = co_await gateway.log_in(lane, *session, client, server);
+  if (!connection) co_return;
+  place.give_back();
+  const ConnectionLimits::Place user_place = gateway.services_.limits.of_user(connection->user.name);
+  if (!user_place) {
+    (*session)->disconnect(ssh::kDisconnectTooManyConnections, "You have too many connections open; close some first.");
+    co_return;
+  }
+  log_info("ssh.login", {{"user", connection->user.name}, {"workspace", connection->workspace.name}, {"key", connection->key.fingerprint},
+                         {"from", client}, {"client", (*session)->client_version()}});
+
+  const std::weak_ptr<ssh::Session> weak = *session;
+  auto live = gateway.services_.sessions.open(connection->record("connection", (*session)->client_version()), executor,
+                                              [weak](const std::string& reason) {
+                                                if (auto target = weak.lock()) target->disconnect(ssh::kDisconnectByApplication, reason);
+                                              });
+  // The key may have been revoked between the decision and the row that a revocation would have found.
+  const auth::LoginDecision again = gateway.services_.directory.decide_login(*lane.reader, connection->user.name, connection->key.blob);
+  if (!again.allowed()) (*session)->disconnect(ssh::kDisconnectByApplication, "This key was revoked just now.");
+  auto forwards = std::make_shared<Forwards>(connection);
+  spawn_logged(executor, serve_global_requests(connection, forwards), "ssh.global_requests");
+  co_await serve_channels(connection);
+  forwards->close_all();
+  gateway.services_.sessions.close(live, "closed");
+  log_info("ssh.logout", {{"user", connection->user.name}, {"from", client}});
+}
+
+std::string Gateway::metrics() const {
+  const auto line = [](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    std::string text = "# HELP " + std::string(name) + " " + std::string(help) + "\n# TYPE " + std::string(name) + " " + std::string(type) + "\n";
+    return text + std::string(name) + " " + std::to_string(value) + "\n";
+  };
+  return line("berth_ssh_connections", "gauge", "SSH connections open now.", static_cast<std::uint64_t>(std::max(0, connections()))) +
+         line("berth_ssh_accepted_total", "counter", "SSH connections accepted.", accepted_.load()) +
+         line("berth_ssh_refused_startups_total", "counter", "SSH connections closed because too many had not logged in.", refused_full_.load()) +
+         line("berth_ssh_logins_total", "counter", "Successful SSH logins.", logins_.load()) +
+         line("berth_ssh_failed_logins_total", "counter", "SSH connections that ended without a login.", failed_logins_.load());
+}
+
+}  // namespace berth::server

@@ -1,0 +1,38 @@
+// The SSH side of berthd: accepts connections on every lane, logs users in by key, serves their channels.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/gateway/context.hpp"
+
+namespace berth::server {
+
+class Gateway {
+ public:
+  Gateway(GatewayServices services, std::shared_ptr<const ssh::ServerOptions> ssh_options);
+
+  // Accepts on `acceptor` for the life of the program, or until stop_accepting(). Spawn on the lane of the acceptor.
+  boost::asio::awaitable<void> accept_loop(ServerLane& lane, std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor);
+
+  // Connections alive now, over all lanes.
+  int connections() const { return connections_.load(std::memory_order_relaxed); }
+  // Counters for /metrics, Prometheus text.
+  std::string metrics() const;
+
+ private:
+  static boost::asio::awaitable<void> serve(Gateway& gateway, ServerLane& lane, boost::asio::ip::tcp::socket socket,
+                                            ConnectionLimits::Place place);
+  boost::asio::awaitable<std::shared_ptr<Connection>> log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session,
+                                                             std::string client, std::string server);
+
+  GatewayServices services_;
+  std::shared_ptr<const ssh::ServerOptions> ssh_options_;
+  std::atomic<int> connections_{0};
+  std::atomic<std::uint64_t> accepted_{0}, refused_full_{0}, logins_{0}, failed_logins_{0};
+};
+
+}  // namespace berth::server

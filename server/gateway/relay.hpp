@@ -1,0 +1,62 @@
+// Moves bytes between an SSH channel and descriptors in a workspace, with backpressure both ways and half-close passed
+// on. Buffers exist only while bytes flow, so an idle channel costs a few hundred bytes.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+
+#include "auth/sessions.hpp"
+#include "base/handles.hpp"
+#include "server/ssh/session.hpp"
+
+namespace berth::server {
+
+// What the client sends goes to `input`; what `output` and `errors` yield goes to the client. A connected socket or a
+// pty is both input and output.
+class Relay : public std::enable_shared_from_this<Relay> {
+ public:
+  enum class Kind { pipes, terminal, socket };
+
+  static std::shared_ptr<Relay> of_pipes(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
+                                         FileDescriptor input, FileDescriptor output, FileDescriptor errors);
+  static std::shared_ptr<Relay> of_terminal(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
+                                            FileDescriptor terminal);
+  static std::shared_ptr<Relay> of_socket(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
+                                          FileDescriptor socket);
+
+  // Counters of this session follow the channel's. Call before start().
+  void count_into(std::shared_ptr<auth::LiveSession> live) { live_ = std::move(live); }
+  // Starts moving bytes.
+  void start();
+  // Ends when everything that the workspace wrote has been handed to the channel, or the client has gone.
+  boost::asio::awaitable<void> output_done();
+  // Gives a terminal whose process has ended this long for its last output: a background process may hold it open.
+  boost::asio::awaitable<void> output_done_within(std::chrono::milliseconds limit);
+  // Ends when the client has sent EOF and all of it has been passed on, or the client has gone.
+  boost::asio::awaitable<void> input_done();
+  // The client has closed the channel: what it sent before still reaches the target, nothing more goes to the client.
+  void client_left();
+  // Closes every descriptor; pending operations end.
+  void close();
+
+ private:
+  Relay(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel, Kind kind);
+  static boost::asio::awaitable<void> pump_in(std::shared_ptr<Relay> self);
+  static boost::asio::awaitable<void> close_after(std::shared_ptr<Relay> self, std::chrono::milliseconds limit);
+  static boost::asio::awaitable<void> pump_out(std::shared_ptr<Relay> self, boost::asio::posix::stream_descriptor& from, bool as_stderr);
+  void end_input();
+  void output_ended();
+  void count();
+
+  std::shared_ptr<ssh::Channel> channel_;
+  Kind kind_;
+  boost::asio::posix::stream_descriptor input_, output_, errors_;
+  boost::asio::steady_timer outputs_ended_, input_ended_;  // cancelled, never expiring: used as conditions
+  int open_outputs_ = 0;
+  bool input_open_ = true, client_gone_ = false;
+  std::shared_ptr<auth::LiveSession> live_;
+};
+
+}  // namespace berth::server

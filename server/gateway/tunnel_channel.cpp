@@ -1,0 +1,70 @@
+#include "server/gateway/tunnel_channel.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include "server/gateway/relay.hpp"
+#include "server/gateway/spawn.hpp"
+
+namespace berth::server {
+namespace asio = boost::asio;
+namespace {
+
+std::string describe(const ssh::ChannelOpen& opening) {
+  if (const auto* tcp = std::get_if<ssh::DirectTcpip>(&opening)) return tcp->host + ":" + std::to_string(tcp->port);
+  if (const auto* local = std::get_if<ssh::DirectStreamlocal>(&opening)) return local->path;
+  return "";
+}
+
+asio::awaitable<Result<FileDescriptor>> connect(tunnels::AgentLink& link, const ssh::ChannelOpen& opening) {
+  if (const auto* tcp = std::get_if<ssh::DirectTcpip>(&opening)) {
+    if (tcp->port == 0 || tcp->port > 65535) co_return Error{ErrorKind::invalid, "port " + std::to_string(tcp->port) + " is not from 1 to 65535"};
+    co_return co_await link.connect_tcp(tcp->host, static_cast<std::uint16_t>(tcp->port));
+  }
+  co_return co_await link.connect_unix(std::get<ssh::DirectStreamlocal>(opening).path);
+}
+
+// A tunnel has no requests of its own; this notices its end.
+asio::awaitable<void> watch_channel(std::shared_ptr<ssh::Channel> channel, std::shared_ptr<Relay> relay) {
+  while (co_await channel->next_request()) channel->reply(false);
+  relay->client_left();
+}
+
+void kill_tunnel(const std::weak_ptr<ssh::Channel>& weak) {
+  if (const auto channel = weak.lock()) channel->close();
+}
+
+}  // namespace
+
+asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, FileDescriptor socket,
+                                        std::shared_ptr<auth::LiveSession> live) {
+  const auto executor = co_await asio::this_coro::executor;
+  auto relay = Relay::of_socket(executor, channel, std::move(socket));
+  relay->count_into(live);
+  relay->start();
+  spawn_logged(executor, watch_channel(channel, relay), "tunnel.watch");
+  co_await relay->output_done();
+  channel->send_eof();
+  co_await relay->input_done();
+  channel->close();
+  relay->close();
+  co_return "closed";
+}
+
+asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel) {
+  const auto executor = co_await asio::this_coro::executor;
+  const std::weak_ptr<ssh::Channel> weak = channel;
+  auto live = connection->services.sessions.open(connection->record("tunnel", describe(channel->opening())), executor,
+                                                 [weak](const std::string&) { kill_tunnel(weak); });
+  auto link = co_await connection->services.workspaces.open(connection->lane.lane, connection->workspace, [](std::string_view) {});
+  Result<FileDescriptor> socket = link ? co_await connect(**link, channel->opening()) : Result<FileDescriptor>(link.error());
+  if (!socket) {
+    channel->refuse(ssh::OpenFailure::connect_failed, socket.error().message);
+    connection->services.sessions.close(live, socket.error().message);
+    co_return;
+  }
+  channel->confirm();
+  std::string outcome = co_await run_tunnel(channel, std::move(*socket), live);
+  connection->services.sessions.close(live, std::move(outcome));
+}
+
+}  // namespace berth::server
