@@ -17,28 +17,36 @@
 
 namespace berth {
 
-// Runs `operation` for at most `limit`. On time-out the operation is cancelled (Asio terminal cancellation; it must
-// stop at its next await) and the answer is Error{timeout, "WHAT did not answer within N ms"}. Exceptions of the
-// operation pass through. `what` must outlive the call.
+// Runs `operation` until it is done or `stop` fires (expires or is cancelled); then the operation is cancelled (Asio terminal
+// cancellation; it must stop at its next await) and the answer is nullopt. Exceptions of the operation pass through.
 template <class T>
-boost::asio::awaitable<Result<T>> with_deadline(boost::asio::awaitable<Result<T>> operation, std::chrono::milliseconds limit,
-                                                std::string_view what) {
+boost::asio::awaitable<std::optional<Result<T>>> unless(boost::asio::awaitable<Result<T>> operation, boost::asio::steady_timer& stop) {
   namespace asio = boost::asio;
   auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer timer(executor, limit);
   // std::optional: parallel_group needs a default-constructible completion value.
   auto wrapped = [](asio::awaitable<Result<T>> inner) -> asio::awaitable<std::optional<Result<T>>> {
     co_return std::optional<Result<T>>(co_await std::move(inner));
   };
-  auto [order, op_exception, op_result, timer_error] =
+  auto [order, thrown, result, stop_error] =
       co_await asio::experimental::make_parallel_group(asio::co_spawn(executor, wrapped(std::move(operation)), asio::deferred),
-                                                       timer.async_wait(asio::deferred))
+                                                       stop.async_wait(asio::deferred))
           .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
-  (void)timer_error;
-  if (order[0] == 0 || (!op_exception && op_result)) {
-    if (op_exception) std::rethrow_exception(op_exception);
-    co_return std::move(*op_result);
+  (void)stop_error;
+  // Done in the same moment as the stop: what it answered is not lost.
+  if (order[0] == 0 || (!thrown && result)) {
+    if (thrown) std::rethrow_exception(thrown);
+    co_return std::move(result);
   }
+  co_return std::nullopt;
+}
+
+// Runs `operation` for at most `limit`. Missing it is Error{timeout, "WHAT did not answer within N ms"}. `what` must outlive the call.
+template <class T>
+boost::asio::awaitable<Result<T>> with_deadline(boost::asio::awaitable<Result<T>> operation, std::chrono::milliseconds limit,
+                                                std::string_view what) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, limit);
+  std::optional<Result<T>> result = co_await unless(std::move(operation), timer);
+  if (result) co_return std::move(*result);
   co_return Error{ErrorKind::timeout, std::string(what) + " did not answer within " + std::to_string(limit.count()) + " ms"};
 }
 

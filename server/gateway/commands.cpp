@@ -1,10 +1,8 @@
 #include "server/gateway/commands.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <nlohmann/json.hpp>
 
-#include "base/log.hpp"
+#include "base/table.hpp"
 
 namespace berth::server {
 namespace asio = boost::asio;
@@ -23,22 +21,6 @@ struct Command {
 };
 
 std::string when(Timestamp time) { return time == Timestamp{} ? "-" : format_timestamp(time).substr(0, 19) + "Z"; }
-
-// Left-aligned columns, two blanks apart; `rows` includes the heading.
-std::string align(const std::vector<Words>& rows) {
-  std::vector<std::size_t> widths;
-  for (const Words& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const Words& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) line += row[i] + std::string(i + 1 < row.size() ? widths[i] + 2 - row[i].size() : 0, ' ');
-    out += line + "\n";
-  }
-  return out;
-}
 
 Answer run_web(std::shared_ptr<Connection> connection, Words) {
   Result<std::string> token = co_await connection->services.web_logins.make_link(connection->actor());
@@ -64,22 +46,22 @@ Answer run_whoami(std::shared_ptr<Connection> connection, Words) {
 
 Answer run_key_list(std::shared_ptr<Connection> connection, Words) {
   const Timestamp now = connection->services.clock.now();
-  std::vector<Words> rows{{"FINGERPRINT", "TYPE", "STATE", "EXPIRES", "LAST USE", "COMMENT"}};
+  Table table({{"FINGERPRINT"}, {"TYPE"}, {"STATE"}, {"EXPIRES"}, {"LAST USE"}, {"COMMENT"}});
   for (const auth::Key& key : connection->services.directory.list_keys(*connection->lane.reader, connection->user.name)) {
-    rows.push_back({key.fingerprint, key.type, std::string(auth::name_of(key.state_at(now))), when(key.expires_at), when(key.last_used_at),
+    table.add({key.fingerprint, key.type, std::string(auth::name_of(key.state_at(now))), when(key.expires_at), when(key.last_used_at),
                     key.comment});
   }
-  co_return align(rows);
+  co_return table.render({});
 }
 
 Answer run_session_list(std::shared_ptr<Connection> connection, Words) {
-  std::vector<Words> rows{{"ID", "KIND", "WORKSPACE", "FROM", "SINCE", "IN", "OUT", "WHAT"}};
+  Table table({{"ID"}, {"KIND"}, {"WORKSPACE"}, {"FROM"}, {"SINCE"}, {"IN", Align::right}, {"OUT", Align::right}, {"WHAT"}});
   for (const auth::SessionRecord& session : connection->services.sessions.live()) {
     if (session.user != connection->user.name) continue;
-    rows.push_back({session.id, session.kind, session.workspace, session.client_address, when(session.opened_at),
+    table.add({session.id, session.kind, session.workspace, session.client_address, when(session.opened_at),
                     std::to_string(session.bytes_in) + " B", std::to_string(session.bytes_out) + " B", session.detail});
   }
-  co_return align(rows);
+  co_return table.render({});
 }
 
 Answer run_session_kill(std::shared_ptr<Connection> connection, Words words) {
@@ -93,11 +75,11 @@ Answer run_session_kill(std::shared_ptr<Connection> connection, Words words) {
 }
 
 Answer run_web_session_list(std::shared_ptr<Connection> connection, Words) {
-  std::vector<Words> rows{{"ID", "FROM", "SINCE", "UNTIL", "BROWSER"}};
+  Table table({{"ID"}, {"FROM"}, {"SINCE"}, {"UNTIL"}, {"BROWSER"}});
   for (const auth::WebSession& session : connection->services.web_logins.list(*connection->lane.reader, connection->user.name)) {
-    rows.push_back({session.id, session.address, when(session.created_at), when(session.expires_at), session.user_agent});
+    table.add({session.id, session.address, when(session.created_at), when(session.expires_at), session.user_agent});
   }
-  co_return align(rows);
+  co_return table.render({});
 }
 
 Answer run_web_session_end(std::shared_ptr<Connection> connection, Words words) {
@@ -113,11 +95,11 @@ Answer run_web_session_end(std::shared_ptr<Connection> connection, Words words) 
 Answer run_workspace_list(std::shared_ptr<Connection> connection, Words) {
   auto listed = co_await connection->services.workspaces.list(connection->lane.lane, connection->user.name);
   if (!listed) co_return listed.error();
-  std::vector<Words> rows{{"WORKSPACE", "STATE", "SINCE", "IMAGE", "DETAIL"}};
+  Table table({{"WORKSPACE"}, {"STATE"}, {"SINCE"}, {"IMAGE"}, {"DETAIL"}});
   for (const workspaces::WorkspaceStatus& status : *listed) {
-    rows.push_back({status.id.name, std::string(workspaces::name_of(status.state)), when(status.started_at), status.image, status.detail});
+    table.add({status.id.name, std::string(workspaces::name_of(status.state)), when(status.started_at), status.image, status.detail});
   }
-  co_return align(rows);
+  co_return table.render({});
 }
 
 workspaces::WorkspaceId named_or_current(const Connection& connection, const Words& words) {
@@ -172,9 +154,9 @@ std::string usage_of(const Command& command) {
 }
 
 Answer run_help(std::shared_ptr<Connection>, Words) {
-  std::vector<Words> rows;
-  for (const Command& command : kCommands) rows.push_back({"  " + usage_of(command), std::string(command.help)});
-  co_return "Commands of the gateway (ssh HOST berth …):\n" + align(rows) +
+  Table table({{"  COMMAND"}, {"DOES"}});
+  for (const Command& command : kCommands) table.add({"  " + usage_of(command), std::string(command.help)});
+  co_return "Commands of the gateway (ssh HOST berth …):\n" + table.render({}) +
       "Everything else that you run goes to your workspace; NAME+other@HOST is your workspace 'other'.\n";
 }
 

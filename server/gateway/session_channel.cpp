@@ -1,12 +1,11 @@
 #include "server/gateway/session_channel.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "base/log.hpp"
+#include "base/deadline.hpp"
+#include "base/human.hpp"
+#include "config/settings.hpp"
 #include "server/gateway/commands.hpp"
 #include "server/gateway/relay.hpp"
 #include "server/gateway/spawn.hpp"
@@ -33,17 +32,11 @@ struct Wish {
   std::size_t env_bytes = 0;
 };
 
-std::string printable(std::string_view text, std::size_t limit) {
-  std::string out;
-  for (const unsigned char c : text.substr(0, limit)) out += c < 0x20 || c == 0x7f ? '?' : static_cast<char>(c);
-  return out;
-}
-
 void take_env(Wish& wish, const ssh::EnvRequest& env, const std::vector<std::string>& allowed, ssh::Channel& channel) {
   const std::size_t size = env.name.size() + env.value.size();
   const bool fits = wish.exec.env.size() < kMaxEnv && wish.env_bytes + size <= kMaxEnvBytes;
   const bool clean = env.name.find_first_of(std::string_view("=\0", 2)) == std::string::npos && env.value.find('\0') == std::string::npos;
-  const bool ok = fits && clean && env_allowed(allowed, env.name);
+  const bool ok = fits && clean && matches_any(env.name, allowed);
   if (ok) {
     wish.exec.env[env.name] = env.value;
     wish.env_bytes += size;
@@ -128,26 +121,14 @@ asio::awaitable<void> serve_requests(std::shared_ptr<Running> running) {
   }
   running->client_left = true;
   running->relay->client_left();
-  running->left.cancel();
-}
-
-asio::awaitable<std::optional<Result<tunnels::ExitStatus>>> wait_for_exit(std::shared_ptr<Running> running) {
-  co_return std::optional<Result<tunnels::ExitStatus>>(co_await running->process->wait());
+  running->left.expires_at(asio::steady_timer::time_point::min());
 }
 
 // The end of the process, or nullopt when the client left before it: such a process goes on as under sshd (its terminal
 // hangs up, its pipes break).
 asio::awaitable<std::optional<Result<tunnels::ExitStatus>>> exit_or_client_left(std::shared_ptr<Running> running) {
-  const auto executor = co_await asio::this_coro::executor;
   if (running->client_left) co_return std::nullopt;
-  auto [order, thrown, exit, error] =
-      co_await asio::experimental::make_parallel_group(asio::co_spawn(executor, wait_for_exit(running), asio::deferred),
-                                                       running->left.async_wait(asio::deferred))
-          .async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
-  (void)error;
-  if (order[0] != 0) co_return std::nullopt;
-  if (thrown) std::rethrow_exception(thrown);
-  co_return exit;
+  co_return co_await unless(running->process->wait(), running->left);
 }
 
 void describe_client(Connection& connection, tunnels::ExecOptions& exec) {
@@ -219,7 +200,7 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
   const bool has_pty = wish.exec.pty.has_value();
   const std::weak_ptr<ssh::Channel> weak = channel;
   auto live = connection->services.sessions.open(
-      connection->record(wish.kind, printable(wish.detail, 256)), executor,
+      connection->record(wish.kind, cut_to_width(printable(wish.detail), 256)), executor,
       [weak, executor, has_pty](const std::string& reason) { kill_channel(weak, reason, executor, has_pty); });
 
   channel->reply(true);
@@ -245,13 +226,6 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
 }
 
 }  // namespace
-
-bool env_allowed(const std::vector<std::string>& patterns, std::string_view name) {
-  for (const std::string_view pattern : patterns) {
-    if (pattern.ends_with('*') ? name.starts_with(pattern.substr(0, pattern.size() - 1)) : name == pattern) return true;
-  }
-  return false;
-}
 
 asio::awaitable<void> serve_session(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel) {
   channel->confirm();

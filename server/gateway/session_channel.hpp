@@ -9,7 +9,4 @@ namespace berth::server {
 
 boost::asio::awaitable<void> serve_session(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel);
 
-// Does `name` match a pattern of the allow list ("LC_*", "LANG")?
-bool env_allowed(const std::vector<std::string>& patterns, std::string_view name);
-
 }  // namespace berth::server
