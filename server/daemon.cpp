@@ -1,0 +1,294 @@
+#include "server/daemon.hpp"
+
+#include <sys/resource.h>
+
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <thread>
+
+#include "auth/host_keys.hpp"
+#include "auth/migrations.hpp"
+#include "base/log.hpp"
+#include "base/notify.hpp"
+#include "server/gateway/gateway.hpp"
+#include "server/gateway/spawn.hpp"
+#include "server/listeners.hpp"
+#include "web/server.hpp"
+
+namespace berth::server {
+namespace asio = boost::asio;
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kDrainLook{50};       // how often the drain looks whether all have left
+constexpr std::chrono::milliseconds kLastWords{2'000};    // after the drain: for DISCONNECT to reach clients and rows to close
+constexpr const char* kHostKeyTypes[] = {"ed25519", "ecdsa", "rsa"};
+
+// Every connection needs a descriptor or several: take what the hard limit allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+// Loads the host keys, making those that are missing (first start).
+Result<std::vector<std::string>> host_keys(Store& store, const Clock& clock) {
+  std::vector<std::string> keys;
+  const std::vector<auth::HostKey> stored = auth::load_host_keys(*store.open_reader());
+  for (const char* type : kHostKeyTypes) {
+    bool found = false;
+    for (const auth::HostKey& key : stored) {
+      if (key.type != type) continue;
+      keys.push_back(key.private_key);
+      found = true;
+    }
+    if (found) continue;
+    Result<std::string> made = ssh::generate_host_key(type);
+    if (!made) return made.error();
+    if (Result<void> saved = auth::save_host_key(store, {type, *made}, clock.now()); !saved) return saved.error();
+    log_info("hostkey.made", {{"type", type}});
+    keys.push_back(std::move(*made));
+  }
+  return keys;
+}
+
+std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, std::vector<std::string> keys, const std::string& version) {
+  auto options = std::make_shared<ssh::ServerOptions>();
+  options->host_keys = std::move(keys);
+  options->software_version = "Berth_" + version;
+  options->login_grace = settings.ssh.login_grace;
+  options->keepalive_interval = settings.ssh.keepalive_interval;
+  options->keepalive_limit = static_cast<int>(settings.ssh.keepalive_limit);
+  options->max_auth_tries = static_cast<int>(settings.ssh.max_auth_tries);
+  options->max_channels = static_cast<int>(settings.ssh.max_channels);
+  return options;
+}
+
+web::WebOptions web_options(const Settings& settings, const std::string& version) {
+  web::WebOptions options;
+  options.version = version;
+  options.host_name = settings.ssh.public_host;
+  options.portal_url = settings.web.public_url_given ? settings.web.public_url : "";
+  options.workspace_url = settings.web.public_url_given ? settings.web.workspace_public_url : "";
+  options.ssh_port = static_cast<std::uint16_t>(settings.ssh.public_port);
+  options.ssh_address = format_listen_address(settings.ssh.listen.front());
+  options.web_address = format_listen_address(settings.web.listen.front());
+  options.state_dir = settings.server.state_dir;
+  options.ui_dir = settings.web.ui_dir;
+  options.certificate_file = settings.web.certificate;
+  options.private_key_file = settings.web.private_key;
+  options.session_lifetime = settings.web.session_lifetime;
+  return options;
+}
+
+// The object graph, in the order of construction. Connections refer to its parts, so it is taken down only after the lanes' threads
+// have ended, and then by the end of the process (see run_daemon).
+class Daemon {
+ public:
+  Daemon(const Settings& settings, std::string version) : settings_(settings), version_(std::move(version)) {}
+  Result<void> build();
+  void run();
+  void close_store() { store_.reset(); }
+
+ private:
+  Result<void> open_store();
+  Result<void> listen();
+  asio::awaitable<void> start_workspaces();
+  asio::awaitable<void> wait_for_signal();
+  asio::awaitable<void> stop();
+  asio::awaitable<void> watchdog(std::chrono::microseconds interval);
+  void stop_accepting();
+
+  const Settings& settings_;
+  const std::string version_;
+  SystemClock clock_;
+  Lanes lanes_;
+  std::vector<std::unique_ptr<ServerLane>> server_lanes_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<auth::Directory> directory_;
+  std::unique_ptr<auth::Sessions> sessions_;
+  std::unique_ptr<auth::WebLogins> web_logins_;
+  std::unique_ptr<auth::Audit> audit_;
+  std::unique_ptr<workspaces::Manager> manager_;
+  std::unique_ptr<ConnectionLimits> limits_;
+  GatewayOptions gateway_options_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<web::WebServer> web_;
+  std::vector<std::shared_ptr<Acceptor>> ssh_acceptors_;
+  std::atomic<bool> stopped_{false};
+  std::atomic<bool> stopping_{false};
+};
+
+Result<void> Daemon::open_store() {
+  Result<std::unique_ptr<Store>> store = Store::open(settings_.server.state_dir / "berth.db", auth::migrations());
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  directory_ = std::make_unique<auth::Directory>(*store_, clock_);
+  sessions_ = std::make_unique<auth::Sessions>(*store_, clock_);
+  web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime);
+  audit_ = std::make_unique<auth::Audit>(*store_, clock_);
+  return sessions_->close_leftovers();
+}
+
+Result<void> Daemon::build() {
+  raise_descriptor_limit();
+  if (Result<void> opened = open_store(); !opened) return opened;
+  const std::size_t count = settings_.server.lanes > 0 ? static_cast<std::size_t>(settings_.server.lanes) : std::max(1u, std::thread::hardware_concurrency());
+  for (std::size_t i = 0; i < count; ++i) {
+    lanes_.push_back(std::make_unique<Lane>(i));
+    server_lanes_.push_back(std::make_unique<ServerLane>(ServerLane{*lanes_.back(), store_->open_reader()}));
+  }
+  Result<std::vector<std::string>> keys = host_keys(*store_, clock_);
+  if (!keys) return keys.error();
+  Result<std::string> secret = auth::load_or_make_secret(*store_, "jupyter");
+  if (!secret) return secret.error();
+
+  workspaces::ManagerOptions manager_options;
+  manager_options.keeper_socket = settings_.keeper.socket;
+  manager_options.agent_socket_root = settings_.workspaces.agent_socket_root;
+  manager_options.jupyter_secret = std::move(*secret);
+  manager_ = workspaces::make_manager(std::move(manager_options), lanes_);
+
+  limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
+  gateway_options_ = {settings_.ssh.env_allow, settings_.web.public_url, settings_.ssh.banner};
+  const GatewayServices services{gateway_options_, *directory_, *sessions_, *web_logins_, *audit_, *manager_, *limits_, clock_};
+  gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, std::move(*keys), version_));
+
+  web::WebServices web_services{*store_, clock_, *directory_, *web_logins_, *sessions_, *audit_, *manager_, {}, {}};
+  web_services.not_ready = [this]() -> std::vector<std::string> {
+    if (stopping_) return {"berthd is stopping"};
+    return {};
+  };
+  web_services.more_metrics = [this] { return gateway_->metrics(); };
+  Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(web_options(settings_, version_), std::move(web_services));
+  if (!web) return web.error();
+  web_ = std::move(*web);
+  return listen();
+}
+
+Result<void> Daemon::listen() {
+  for (const ListenAddress& address : settings_.ssh.listen) {
+    Result<std::vector<Acceptor>> acceptors = listen_on_lanes(lanes_, address);
+    if (!acceptors) return acceptors.error();
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      auto acceptor = std::make_shared<Acceptor>(std::move((*acceptors)[i]));
+      ssh_acceptors_.push_back(acceptor);
+      spawn_logged(lanes_[i]->io.get_executor(), gateway_->accept_loop(*server_lanes_[i], acceptor), "ssh.accept");
+    }
+    log_info("ssh.listening", {{"address", format_listen_address(address)}});
+  }
+  for (const ListenAddress& address : settings_.web.listen) {
+    ListenAddress other = address;
+    if (address.port != 0) other.port = static_cast<std::uint16_t>(address.port + settings_.web.workspace_port_offset);
+    for (const auto& [where, face] : {std::pair(address, web::Face::portal), std::pair(other, web::Face::workspaces)}) {
+      Result<std::vector<Acceptor>> acceptors = listen_on_lanes(lanes_, where);
+      if (!acceptors) return acceptors.error();
+      for (std::size_t i = 0; i < lanes_.size(); ++i) web_->listen(*lanes_[i], std::move((*acceptors)[i]), face);
+      log_info("web.listening", {{"address", format_listen_address(where)}, {"face", face == web::Face::portal ? "portal" : "workspaces"}});
+    }
+  }
+  auto admin = web::listen_unix(*lanes_.front(), settings_.admin.socket);
+  if (!admin) return admin.error();
+  web_->listen_admin(*lanes_.front(), std::move(*admin));
+  return {};
+}
+
+asio::awaitable<void> Daemon::start_workspaces() {
+  const Result<void> started = co_await manager_->start();
+  // Not fatal: the keeper may come later, and users are told so until then.
+  if (!started) log_warn("workspaces.not_ready", {{"error", started.error().message}});
+  notify_ready();
+  log_info("berthd.ready", {{"version", version_}, {"lanes", lanes_.size()}});
+}
+
+void Daemon::stop_accepting() {
+  for (const std::shared_ptr<Acceptor>& acceptor : ssh_acceptors_) {
+    asio::post(acceptor->get_executor(), [acceptor] {
+      boost::system::error_code ignored;
+      acceptor->close(ignored);
+    });
+  }
+}
+
+asio::awaitable<void> Daemon::stop() {
+  stopping_ = true;
+  notify_stopping();
+  log_info("berthd.stopping", {{"connections", gateway_->connections()}, {"drain_s", settings_.server.drain.count()}});
+  stop_accepting();
+  asio::steady_timer timer(lanes_.front()->io);
+  const auto wait_until_empty = [this](asio::steady_timer& look, std::chrono::milliseconds limit) -> asio::awaitable<void> {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (gateway_->connections() > 0 && std::chrono::steady_clock::now() < end) {
+      look.expires_after(kDrainLook);
+      co_await look.async_wait(kTuple);
+    }
+  };
+  co_await wait_until_empty(timer, settings_.server.drain);
+  for (const auth::SessionRecord& session : sessions_->live()) {
+    if (session.kind == "connection") sessions_->kill(session.id, "The gateway stops now; your workspace goes on running. Connect again in a moment.");
+  }
+  co_await wait_until_empty(timer, kLastWords);
+  co_await web_->shutdown(kLastWords);
+  manager_->shutdown();
+}
+
+asio::awaitable<void> Daemon::wait_for_signal() {
+  asio::signal_set signals(lanes_.front()->io, SIGTERM, SIGINT);
+  const auto [error, number] = co_await signals.async_wait(kTuple);
+  (void)error;
+  log_info("berthd.signal", {{"signal", number == SIGTERM ? "TERM" : "INT"}});
+  signals.clear();  // a second signal ends the program at once, by its default action
+  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  co_await stop();
+  for (const auto& lane : lanes_) {
+    stopped_ = true;
+    asio::post(lane->io, [] {});  // wakes the lane, which then sees stopped_
+  }
+}
+
+asio::awaitable<void> Daemon::watchdog(std::chrono::microseconds interval) {
+  asio::steady_timer timer(lanes_.front()->io);
+  for (;;) {
+    notify_watchdog();
+    timer.expires_after(interval);
+    co_await timer.async_wait(kTuple);
+  }
+}
+
+void Daemon::run() {
+  asio::io_context& first = lanes_.front()->io;
+  spawn_logged(first.get_executor(), start_workspaces(), "workspaces.start");
+  spawn_logged(first.get_executor(), wait_for_signal(), "signals");
+  if (const auto interval = watchdog_interval()) spawn_logged(first.get_executor(), watchdog(*interval), "watchdog");
+  std::vector<std::thread> threads;
+  for (const auto& lane : lanes_) {
+    threads.emplace_back([this, &io = lane->io] {
+      const auto guard = asio::make_work_guard(io);
+      while (!stopped_.load()) io.run_one();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
+
+Result<void> run_daemon(const Settings& settings, const std::string& version) {
+  std::signal(SIGPIPE, SIG_IGN);
+  // Never destroyed: coroutines that are still suspended after the drain hold references into it, and the process ends right after.
+  auto* daemon = new Daemon(settings, version);
+  if (Result<void> built = daemon->build(); !built) return built;
+  daemon->run();
+  daemon->close_store();  // queued writes reach the disk
+  log_info("berthd.ended");
+  return {};
+}
+
+}  // namespace berth::server

@@ -1,0 +1,38 @@
+#include "server/listeners.hpp"
+
+#include "web/server.hpp"
+
+namespace berth::server {
+namespace asio = boost::asio;
+using asio::ip::tcp;
+namespace {
+
+Result<void> check_free(const ListenAddress& address) {
+  boost::system::error_code error;
+  const tcp::endpoint endpoint(asio::ip::make_address(address.host, error), address.port);
+  asio::io_context io;
+  tcp::acceptor probe(io);
+  if (!error) probe.open(endpoint.protocol(), error);
+  if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && endpoint.protocol() == tcp::v6()) probe.set_option(asio::ip::v6_only(endpoint.address().to_v6() != asio::ip::address_v6::any()), error);
+  if (!error) probe.bind(endpoint, error);
+  if (error) return Error{ErrorKind::unavailable, "cannot listen on " + format_listen_address(address) + ": " + error.message()};
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Acceptor>> listen_on_lanes(Lanes& lanes, const ListenAddress& address) {
+  if (Result<void> free = check_free(address); !free) return free.error();
+  std::vector<Acceptor> acceptors;
+  std::uint16_t port = address.port;
+  for (const auto& lane : lanes) {
+    Result<Acceptor> acceptor = web::listen_tcp(*lane, address.host, port);
+    if (!acceptor) return acceptor.error();
+    port = acceptor->local_endpoint().port();  // port 0: the first lane's choice holds for all
+    acceptors.push_back(std::move(*acceptor));
+  }
+  return acceptors;
+}
+
+}  // namespace berth::server

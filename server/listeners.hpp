@@ -1,0 +1,18 @@
+// The sockets that berthd listens on.
+#pragma once
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <vector>
+
+#include "base/lane.hpp"
+#include "config/settings.hpp"
+
+namespace berth::server {
+
+using Acceptor = boost::asio::ip::tcp::acceptor;
+
+// One acceptor for each lane on the same address. Bound first without SO_REUSEPORT: with it, a second berthd of the same user would
+// silently share the port instead of failing with "Address already in use".
+Result<std::vector<Acceptor>> listen_on_lanes(Lanes& lanes, const ListenAddress& address);
+
+}  // namespace berth::server
