@@ -173,7 +173,8 @@ void check_together(const toml::table& document, const Settings& s, Faults& faul
 void derive(Settings& s) {
   if (s.ssh.public_host.empty()) s.ssh.public_host = host_name();
   if (s.ssh.public_port == 0) s.ssh.public_port = s.ssh.listen.front().port;
-  if (s.web.public_url.empty()) s.web.public_url = origin(s.ssh.public_host, s.web.listen.front().port);
+  s.web.public_url_given = !s.web.public_url.empty();
+  if (!s.web.public_url_given) s.web.public_url = origin(s.ssh.public_host, s.web.listen.front().port);
   s.web.workspace_public_url = with_port_added(s.web.public_url, s.web.workspace_port_offset);
   if (s.admin.socket.empty()) s.admin.socket = s.server.run_dir / "admin.sock";
   if (s.keeper.socket.empty()) s.keeper.socket = s.server.run_dir / "keeper.sock";

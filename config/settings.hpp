@@ -48,7 +48,8 @@ struct Settings {
     std::filesystem::path certificate, private_key;  // both empty: a self-signed one is made in state_dir
     std::chrono::seconds session_lifetime{};
     std::filesystem::path ui_dir;
-    std::string public_url;            // "https://box.example:8443", no final '/'; derived
+    std::string public_url;            // "https://box.example:8443", no final slash; derived
+    bool public_url_given = false;     // else browsers may reach the portal by any name of the machine
     std::string workspace_public_url;  // the other origin; derived from public_url and workspace_port_offset
   } web;
 

@@ -103,6 +103,7 @@ class Daemon {
   asio::awaitable<void> start_workspaces();
   asio::awaitable<void> wait_for_signal();
   asio::awaitable<void> stop();
+  asio::awaitable<void> wait_until_empty(std::chrono::milliseconds limit);
   asio::awaitable<void> watchdog(std::chrono::microseconds interval);
   void stop_accepting();
 
@@ -130,7 +131,7 @@ Result<void> Daemon::open_store() {
   Result<std::unique_ptr<Store>> store = Store::open(settings_.server.state_dir / "berth.db", auth::migrations());
   if (!store) return store.error();
   store_ = std::move(*store);
-  directory_ = std::make_unique<auth::Directory>(*store_, clock_);
+  directory_ = std::make_unique<auth::Directory>(*store_, clock_, settings_.keys);
   sessions_ = std::make_unique<auth::Sessions>(*store_, clock_);
   web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime);
   audit_ = std::make_unique<auth::Audit>(*store_, clock_);
@@ -217,24 +218,25 @@ void Daemon::stop_accepting() {
   }
 }
 
+asio::awaitable<void> Daemon::wait_until_empty(std::chrono::milliseconds limit) {
+  asio::steady_timer look(lanes_.front()->io);
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (gateway_->connections() > 0 && std::chrono::steady_clock::now() < end) {
+    look.expires_after(kDrainLook);
+    co_await look.async_wait(kTuple);
+  }
+}
+
 asio::awaitable<void> Daemon::stop() {
   stopping_ = true;
   notify_stopping();
   log_info("berthd.stopping", {{"connections", gateway_->connections()}, {"drain_s", settings_.server.drain.count()}});
   stop_accepting();
-  asio::steady_timer timer(lanes_.front()->io);
-  const auto wait_until_empty = [this](asio::steady_timer& look, std::chrono::milliseconds limit) -> asio::awaitable<void> {
-    const auto end = std::chrono::steady_clock::now() + limit;
-    while (gateway_->connections() > 0 && std::chrono::steady_clock::now() < end) {
-      look.expires_after(kDrainLook);
-      co_await look.async_wait(kTuple);
-    }
-  };
-  co_await wait_until_empty(timer, settings_.server.drain);
+  co_await wait_until_empty(settings_.server.drain);
   for (const auth::SessionRecord& session : sessions_->live()) {
     if (session.kind == "connection") sessions_->kill(session.id, "The gateway stops now; your workspace goes on running. Connect again in a moment.");
   }
-  co_await wait_until_empty(timer, kLastWords);
+  co_await wait_until_empty(kLastWords);
   co_await web_->shutdown(kLastWords);
   manager_->shutdown();
 }
@@ -283,7 +285,7 @@ void Daemon::run() {
 Result<void> run_daemon(const Settings& settings, const std::string& version) {
   std::signal(SIGPIPE, SIG_IGN);
   // Never destroyed: coroutines that are still suspended after the drain hold references into it, and the process ends right after.
-  auto* daemon = new Daemon(settings, version);
+  static Daemon* const daemon = new Daemon(settings, version);
   if (Result<void> built = daemon->build(); !built) return built;
   daemon->run();
   daemon->close_store();  // queued writes reach the disk
