@@ -29,8 +29,8 @@ Answer run_web(std::shared_ptr<Connection> connection, Words) {
 }
 
 Answer run_approve(std::shared_ptr<Connection> connection, Words words) {
-  const auto pending = connection->services.web_logins.find_code(*connection->lane.reader, words[0]);
-  if (!pending) co_return Error{ErrorKind::not_found, "no login waits for this code; codes live 5 minutes, the login page shows a new one"};
+  const Result<auth::PendingLogin> pending = connection->services.web_logins.find_code(*connection->lane.reader, connection->actor(), words[0]);
+  if (!pending) co_return pending.error();
   Result<void> approved = co_await connection->services.web_logins.approve_code(connection->actor(), words[0]);
   if (!approved) co_return approved.error();
   co_return "Approved: the browser at " + pending->address + " (" + pending->user_agent + ") is now logged in as " + connection->user.name +

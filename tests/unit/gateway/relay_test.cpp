@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <csignal>
+
 #include "tests/support/fake_channel.hpp"
 
 namespace berth::server {
@@ -50,6 +52,7 @@ bool at_eof_now(int fd) {
 }
 
 struct RelayTest : testing::Test {
+  RelayTest() { std::signal(SIGPIPE, SIG_IGN); }  // as berthd does
   asio::io_context io;
   std::shared_ptr<ssh::FakeChannel> channel = std::make_shared<ssh::FakeChannel>(io);
   void run() {
