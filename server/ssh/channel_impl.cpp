@@ -1,0 +1,266 @@
+#include "server/ssh/channel_impl.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/assert.hpp"
+#include "server/ssh/connection.hpp"
+#include "server/ssh/wire.hpp"
+
+namespace berth::ssh {
+namespace asio = boost::asio;
+
+namespace {
+constexpr std::uint32_t kExtendedDataStderr = 1;
+constexpr std::size_t kMaxQueuedRequests = 256;
+constexpr std::uint32_t kRefillStep = 256 * 1024;
+}  // namespace
+
+class ChannelImpl::Writing {
+ public:
+  explicit Writing(ChannelImpl& channel) : channel_(channel) { ++channel_.writers_; }
+  ~Writing() {
+    if (--channel_.writers_ == 0 && channel_.close_wanted_) channel_.send_close();
+  }
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+
+ private:
+  ChannelImpl& channel_;
+};
+
+ChannelImpl::ChannelImpl(Connection& connection, std::uint32_t id, ChannelOpen opening, std::optional<Remote> remote,
+                         std::uint32_t window)
+    : connection_(&connection),
+      id_(id),
+      opening_(std::move(opening)),
+      remote_(remote),
+      state_(remote ? State::asked_by_peer : State::asked_by_us),
+      window_max_(window),
+      window_left_(window),
+      readable_(connection.executor()),
+      writable_(connection.executor()),
+      requested_(connection.executor()) {}
+
+ChannelImpl::~ChannelImpl() {
+  if (connection_) connection_->channel_destroyed(window_max_);
+}
+
+void ChannelImpl::confirm() {
+  if (!connection_ || state_ != State::asked_by_peer) return;
+  state_ = State::open;
+  connection_->send(
+      PacketWriter(kMsgChannelOpenConfirmation).u32(remote_->id).u32(id_).u32(window_max_).u32(kMaxPacket).bytes());
+}
+
+void ChannelImpl::refuse(OpenFailure reason, std::string_view text) {
+  if (!connection_ || state_ != State::asked_by_peer) return;
+  state_ = State::refused;
+  connection_->send(PacketWriter(kMsgChannelOpenFailure)
+                        .u32(remote_->id)
+                        .u32(static_cast<std::uint32_t>(reason))
+                        .string(text)
+                        .string("")
+                        .bytes());
+  on_refusal(Error{ErrorKind::closed, "The channel was refused."});
+}
+
+asio::awaitable<Result<ChannelRequest>> ChannelImpl::next_request() {
+  while (requests_.empty()) {
+    if (close_received_ || end_) co_return closed_error();
+    co_await requested_.wait();
+  }
+  QueuedRequest next = std::move(requests_.front());
+  requests_.pop_front();
+  reply_due_ = next.want_reply;
+  co_return std::move(next.request);
+}
+
+void ChannelImpl::reply(bool success) {
+  const bool wanted = std::exchange(reply_due_, std::nullopt).value_or(false);
+  if (!wanted || !connection_ || close_sent_) return;
+  connection_->send(PacketWriter(success ? kMsgChannelSuccess : kMsgChannelFailure).u32(remote_->id).bytes());
+}
+
+asio::awaitable<Result<std::size_t>> ChannelImpl::read(asio::mutable_buffer into) {
+  BERTH_ASSERT(into.size() > 0);
+  while (input_.empty()) {
+    if (eof_received_ || close_received_) co_return std::size_t{0};
+    if (end_) co_return closed_error();
+    co_await readable_.wait();
+  }
+  const std::size_t count = input_.take(into.data(), into.size());
+  refill_window(count);
+  co_return count;
+}
+
+void ChannelImpl::refill_window(std::size_t taken) {
+  taken_ += static_cast<std::uint32_t>(taken);
+  if (!connection_ || eof_received_ || close_received_ || close_sent_) return;
+  if (taken_ < std::min(window_max_ / 4, kRefillStep)) return;
+  window_left_ += taken_;
+  connection_->send(PacketWriter(kMsgChannelWindowAdjust).u32(remote_->id).u32(std::exchange(taken_, 0)).bytes());
+}
+
+asio::awaitable<Result<void>> ChannelImpl::write(asio::const_buffer data, bool as_stderr) {
+  const Writing writing(*this);
+  std::string_view rest(static_cast<const char*>(data.data()), data.size());
+  while (!rest.empty()) {
+    if (!writable() || eof_sent_) co_return closed_error();
+    if (remote_->window == 0) {
+      co_await writable_.wait();
+    } else if (connection_->output_full()) {
+      co_await connection_->output_ready().wait();
+    } else {
+      const std::size_t size = std::min<std::size_t>({rest.size(), remote_->window, remote_->max_packet, kMaxPacket});
+      PacketWriter head(as_stderr ? kMsgChannelExtendedData : kMsgChannelData);
+      head.u32(remote_->id);
+      if (as_stderr) head.u32(kExtendedDataStderr);
+      head.u32(static_cast<std::uint32_t>(size));
+      remote_->window -= static_cast<std::uint32_t>(size);
+      bytes_out_ += size;
+      connection_->send(head.bytes(), rest.substr(0, size));
+      rest.remove_prefix(size);
+    }
+  }
+  co_return boost::system::in_place_value;
+}
+
+void ChannelImpl::send_eof() {
+  if (!writable() || eof_sent_) return;
+  eof_sent_ = true;
+  connection_->send(PacketWriter(kMsgChannelEof).u32(remote_->id).bytes());
+}
+
+void ChannelImpl::send_exit_status(std::uint32_t code) {
+  if (!writable()) return;
+  connection_->send(
+      PacketWriter(kMsgChannelRequest).u32(remote_->id).string("exit-status").boolean(false).u32(code).bytes());
+}
+
+void ChannelImpl::send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) {
+  if (!writable()) return;
+  connection_->send(PacketWriter(kMsgChannelRequest)
+                        .u32(remote_->id)
+                        .string("exit-signal")
+                        .boolean(false)
+                        .string(name)
+                        .boolean(core_dumped)
+                        .string(message)
+                        .string("")
+                        .bytes());
+}
+
+void ChannelImpl::close() {
+  close_wanted_ = true;
+  if (writers_ == 0) send_close();
+}
+
+void ChannelImpl::abandon() {
+  if (state_ == State::asked_by_peer) refuse(OpenFailure::prohibited, "The server does not want this channel.");
+  close();
+}
+
+void ChannelImpl::send_close() {
+  if (!connection_ || state_ != State::open || close_sent_) return;
+  close_sent_ = true;
+  connection_->send(PacketWriter(kMsgChannelClose).u32(remote_->id).bytes());
+  writable_.notify();
+  finish_if_closed();
+}
+
+void ChannelImpl::finish_if_closed() {
+  if (close_sent_ && close_received_ && connection_) connection_->forget_channel(id_);
+}
+
+Error ChannelImpl::closed_error() const {
+  if (end_) return *end_;
+  return {ErrorKind::closed, close_received_ ? "The client closed the channel." : "The channel is closed for writing."};
+}
+
+asio::awaitable<Result<void>> ChannelImpl::wait_confirmed() {
+  while (state_ == State::asked_by_us && !end_) co_await writable_.wait();
+  if (end_) co_return *end_;
+  co_return boost::system::in_place_value;
+}
+
+ChannelImpl::Violation ChannelImpl::on_confirmation(const Remote& remote) {
+  if (state_ != State::asked_by_us) return "a confirmation of a channel that was not being opened";
+  if (remote.max_packet == 0) return "a channel with a maximum packet size of 0";
+  remote_ = remote;
+  state_ = State::open;
+  writable_.notify();
+  if (close_wanted_) send_close();
+  return std::nullopt;
+}
+
+void ChannelImpl::on_refusal(Error error) {
+  state_ = State::refused;
+  end_ = std::move(error);
+  writable_.notify();
+  readable_.notify();
+  requested_.notify();
+  if (connection_) connection_->forget_channel(id_);
+}
+
+ChannelImpl::Violation ChannelImpl::on_data(std::string_view data, bool extended) {
+  if (eof_received_) return "channel data after the end of the data";
+  if (data.size() > kMaxPacket) return "more channel data in a packet than agreed";
+  if (data.size() > window_left_) return "more channel data than the window allows";
+  window_left_ -= static_cast<std::uint32_t>(data.size());
+  if (close_sent_) return std::nullopt;  // sent before the client saw our CHANNEL_CLOSE
+  if (extended) {                        // no meaning from a client: taken and dropped, as OpenSSH's sshd does
+    refill_window(data.size());
+    return std::nullopt;
+  }
+  bytes_in_ += data.size();
+  input_.append(data);
+  readable_.notify();
+  return std::nullopt;
+}
+
+ChannelImpl::Violation ChannelImpl::on_window_adjust(std::uint32_t bytes) {
+  if (!remote_) return "a window for a channel that is not open";
+  if (bytes > std::numeric_limits<std::uint32_t>::max() - remote_->window) return "a channel window over 4 GiB";
+  remote_->window += bytes;
+  writable_.notify();
+  return std::nullopt;
+}
+
+void ChannelImpl::on_eof() {
+  eof_received_ = true;
+  readable_.notify();
+}
+
+void ChannelImpl::on_close() {
+  close_received_ = true;
+  send_close();
+  readable_.notify();
+  writable_.notify();
+  requested_.notify();
+  finish_if_closed();
+}
+
+ChannelImpl::Violation ChannelImpl::on_request(ChannelRequest request, bool want_reply) {
+  if (close_sent_) return std::nullopt;
+  // Only the last size matters: someone drags a window's edge while the workspace is still starting.
+  if (!requests_.empty() && !requests_.back().want_reply && !want_reply &&
+      std::holds_alternative<WindowChange>(request) && std::holds_alternative<WindowChange>(requests_.back().request)) {
+    requests_.back().request = std::move(request);
+    return std::nullopt;
+  }
+  if (requests_.size() == kMaxQueuedRequests) return "too many channel requests at once";
+  requests_.push_back({std::move(request), want_reply});
+  requested_.notify();
+  return std::nullopt;
+}
+
+void ChannelImpl::on_end(const Error& reason) {
+  connection_ = nullptr;
+  if (!end_) end_ = reason;
+  readable_.notify();
+  writable_.notify();
+  requested_.notify();
+}
+
+}  // namespace berth::ssh

@@ -1,0 +1,106 @@
+// RFC 4254 5: one channel's state. The connection owns its entry in the table of channels and passes packets on; the
+// channel sends its own. Ends with the connection, but what the peer sent before stays readable.
+#pragma once
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "server/ssh/byte_queue.hpp"
+#include "server/ssh/session.hpp"
+#include "server/ssh/signal.hpp"
+
+namespace berth::ssh {
+
+class Connection;
+
+inline constexpr std::uint32_t kMaxPacket = 32 * 1024;  // data in one packet, either way; what OpenSSH uses
+
+class ChannelImpl final : public Channel {
+ public:
+  // The peer's side of a channel, from CHANNEL_OPEN or CHANNEL_OPEN_CONFIRMATION.
+  struct Remote {
+    std::uint32_t id = 0;
+    std::uint32_t window = 0;
+    std::uint32_t max_packet = 0;
+  };
+  enum class State { asked_by_peer, asked_by_us, open, refused };
+
+  ChannelImpl(Connection& connection, std::uint32_t id, ChannelOpen opening, std::optional<Remote> remote, std::uint32_t window);
+  ~ChannelImpl() override;
+
+  const ChannelOpen& opening() const override { return opening_; }
+  void confirm() override;
+  void refuse(OpenFailure reason, std::string_view text) override;
+  boost::asio::awaitable<Result<ChannelRequest>> next_request() override;
+  void reply(bool success) override;
+  boost::asio::awaitable<Result<std::size_t>> read(boost::asio::mutable_buffer into) override;
+  boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr) override;
+  void send_eof() override;
+  void send_exit_status(std::uint32_t code) override;
+  void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) override;
+  void close() override;
+  std::uint64_t bytes_in() const override { return bytes_in_; }
+  std::uint64_t bytes_out() const override { return bytes_out_; }
+
+  // From the connection. Functions that answer a reason found a violation: the connection disconnects with it.
+  using Violation = std::optional<std::string>;
+  Violation on_confirmation(const Remote& remote);
+  void on_refusal(Error error);
+  Violation on_data(std::string_view data, bool extended);
+  Violation on_window_adjust(std::uint32_t bytes);
+  void on_eof();
+  void on_close();
+  Violation on_request(ChannelRequest request, bool want_reply);
+  // The connection is gone; `reason` is what waiting coroutines get.
+  void on_end(const Error& reason);
+  // The last handle outside is gone.
+  void abandon();
+
+  std::uint32_t id() const { return id_; }
+  std::uint32_t window() const { return window_max_; }
+  State state() const { return state_; }
+  boost::asio::awaitable<Result<void>> wait_confirmed();
+
+ private:
+  struct QueuedRequest {
+    ChannelRequest request;
+    bool want_reply;
+  };
+  // Counts a write in progress; the last one to leave a closing channel sends CHANNEL_CLOSE.
+  class Writing;
+
+  bool writable() const { return connection_ && state_ == State::open && !close_received_ && !close_sent_; }
+  void refill_window(std::size_t taken);
+  void send_close();
+  void finish_if_closed();
+  Error closed_error() const;
+
+  Connection* connection_;
+  const std::uint32_t id_;
+  const ChannelOpen opening_;
+  std::optional<Remote> remote_;
+  State state_;
+  std::optional<Error> end_;  // why the channel ended without the peer's CLOSE
+
+  std::uint32_t window_max_;   // what the peer may have in flight or unread here
+  std::uint32_t window_left_;  // of it, what the peer may still send
+  std::uint32_t taken_ = 0;    // read here, not yet given back by WINDOW_ADJUST
+  ByteQueue input_;
+  std::deque<QueuedRequest> requests_;
+  std::optional<bool> reply_due_;  // want_reply of the request that next_request answered last
+
+  int writers_ = 0;
+  bool eof_received_ = false;
+  bool close_received_ = false;
+  bool eof_sent_ = false;
+  bool close_wanted_ = false;
+  bool close_sent_ = false;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+
+  Signal readable_;
+  Signal writable_;
+  Signal requested_;
+};
+
+}  // namespace berth::ssh

@@ -1,0 +1,82 @@
+// RFC 4253 and the signatures of RFC 4252, by libssh, without I/O: bytes from the peer go in by feed(), encrypted bytes
+// come out of Owner::on_output, decrypted packets out of Owner::on_packet. Not thread-safe; all calls on one thread.
+// This is the only unit that includes libssh's session headers.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "server/ssh/session.hpp"
+
+struct ssh_session_struct;
+struct ssh_event_struct;
+struct ssh_message_struct;
+
+namespace berth::ssh {
+
+class Transport {
+ public:
+  class Owner {
+   public:
+    // A packet, decrypted and allowed by libssh in its state; `payload` is without the type byte and dies with the call.
+    // True: handled; false: libssh goes on with it. Must not call feed().
+    virtual bool on_packet(std::uint8_t type, std::string_view payload) = 0;
+    // Takes all of `bytes`, for the peer. Called from feed() and from every sending function.
+    virtual void on_output(std::string_view bytes) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // Fails when `options` hold no usable host key.
+  static Result<std::unique_ptr<Transport>> create(Owner& owner, const std::shared_ptr<const ServerOptions>& options);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // Sends the version line.
+  void start();
+  void feed(std::string_view bytes);
+  // One packet whose payload (type byte first) is `head` followed by `body`. False: libssh keeps it until the key exchange
+  // under way has ended.
+  bool send(std::string_view head, std::string_view body = {});
+
+  bool keys_exchanged() const { return keys_exchanged_; }
+  // libssh gave up (garbage, wrong MAC, packet in the wrong state…); `failure` is its reason.
+  bool failed() const { return failed_; }
+  const std::string& failure() const { return failure_; }
+
+  // A signed USERAUTH_REQUEST that on_packet left to libssh: the key whose signature was right, or nothing if it was wrong.
+  // Ask after each such packet, before the next one is handled.
+  std::optional<PublicKey> take_verified_key();
+  // USERAUTH_SUCCESS; only after take_verified_key answered a key.
+  void send_auth_success();
+
+  std::string client_version() const;
+  std::string cipher() const;
+
+ private:
+  friend struct Hooks;
+  explicit Transport(Owner& owner);
+  void pump();
+  void check_failure();
+
+  Owner& owner_;
+  ssh_session_struct* session_ = nullptr;
+  ssh_event_struct* event_ = nullptr;
+  ssh_message_struct* verified_message_ = nullptr;
+  std::string_view input_;
+  // The packet that the next call of libssh's packing function is to hold, in place of its own.
+  const std::string_view* outgoing_[2] = {nullptr, nullptr};
+  std::uint64_t emitted_ = 0;
+  bool input_muted_ = false;
+  bool keys_exchanged_ = false;
+  bool failed_ = false;
+  bool closed_by_libssh_ = false;
+  std::string failure_;
+};
+
+}  // namespace berth::ssh

@@ -1,0 +1,324 @@
+#include "tests/unit/ssh/test_server.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "base/handles.hpp"
+
+extern char** environ;
+
+namespace berth::ssh::test {
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using namespace asio::experimental::awaitable_operators;
+using ChannelHandle = std::shared_ptr<Channel>;
+using SessionHandle = std::shared_ptr<Session>;
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "ssh-test.XXXXXX").string();
+  if (!mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp");
+  path_ = pattern;
+}
+TemporaryDirectory::~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+
+std::string read_file(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+void write_file(const std::string& path, std::string_view text) { std::ofstream(path, std::ios::binary) << text; }
+
+namespace {
+
+pid_t spawn(const std::vector<std::string>& command, int in, int out, int err) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in, 0);
+  posix_spawn_file_actions_adddup2(&actions, out, 1);
+  posix_spawn_file_actions_adddup2(&actions, err, 2);
+  pid_t pid = -1;
+  const int failed = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  return failed == 0 ? pid : -1;
+}
+
+int exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+struct Pipe {
+  FileDescriptor read, write;
+  Pipe() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+    read.reset(ends[0]);
+    write.reset(ends[1]);
+  }
+};
+
+template <class Stream>
+asio::awaitable<void> to_channel(Stream& from, ChannelHandle channel, bool as_stderr) {
+  std::vector<char> buffer(64 * 1024);
+  boost::system::error_code error;
+  for (;;) {
+    const std::size_t count = co_await from.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    const Result<void> written = co_await channel->write(asio::buffer(buffer, count), as_stderr);
+    if (!written) co_return;
+  }
+}
+
+template <class Stream>
+asio::awaitable<void> from_channel(ChannelHandle channel, Stream& to) {
+  std::vector<char> buffer(64 * 1024);
+  boost::system::error_code error;
+  for (;;) {
+    const Result<std::size_t> count = co_await channel->read(asio::buffer(buffer));
+    if (!count || *count == 0) break;
+    co_await asio::async_write(to, asio::buffer(buffer, *count), asio::redirect_error(asio::use_awaitable, error));
+    if (error) break;
+  }
+  if constexpr (requires { to.shutdown(tcp::socket::shutdown_send, error); }) {
+    to.shutdown(tcp::socket::shutdown_send, error);
+  } else {
+    to.close(error);
+  }
+}
+
+// On its own, because a command may end without reading its input.
+asio::awaitable<void> feed_input(ChannelHandle channel, asio::posix::stream_descriptor to) { co_await from_channel(channel, to); }
+
+asio::awaitable<void> run_command(ChannelHandle channel, std::string command) {
+  const auto executor = co_await asio::this_coro::executor;
+  Pipe in, out, err;
+  const pid_t pid = spawn({"/bin/sh", "-c", command}, in.read.get(), out.write.get(), err.write.get());
+  FileDescriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  in.read.reset();
+  out.write.reset();
+  err.write.reset();
+  asio::co_spawn(executor, feed_input(channel, asio::posix::stream_descriptor(executor, in.write.release())), asio::detached);
+  asio::posix::stream_descriptor output(executor, out.read.release()), errors(executor, err.read.release());
+  co_await (to_channel(output, channel, false) && to_channel(errors, channel, true));
+  asio::posix::stream_descriptor ended(executor, process.release());
+  co_await ended.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  channel->send_eof();
+  if (WIFSIGNALED(status)) {
+    channel->send_exit_signal(sigabbrev_np(WTERMSIG(status)), false, "");
+  } else {
+    channel->send_exit_status(static_cast<std::uint32_t>(WEXITSTATUS(status)));
+  }
+  channel->close();
+}
+
+asio::awaitable<void> serve_session_channel(ChannelHandle channel) {
+  channel->confirm();
+  std::string environment;
+  for (;;) {
+    const Result<ChannelRequest> request = co_await channel->next_request();
+    if (!request) co_return;
+    if (const auto* env = std::get_if<EnvRequest>(&*request)) environment += env->name + "=" + env->value + " ";
+    const auto* exec = std::get_if<ExecRequest>(&*request);
+    const auto* subsystem = std::get_if<SubsystemRequest>(&*request);
+    channel->reply(exec || (subsystem && subsystem->name == "echo") || std::holds_alternative<EnvRequest>(*request));
+    if (exec) {
+      std::string command = environment;
+      command += exec->command;
+      asio::co_spawn(co_await asio::this_coro::executor, run_command(channel, std::move(command)), asio::detached);
+    }
+    if (subsystem) asio::co_spawn(co_await asio::this_coro::executor, run_command(channel, "cat"), asio::detached);
+  }
+}
+
+asio::awaitable<void> serve_forward(ChannelHandle channel, std::string host, std::uint32_t port) {
+  tcp::socket target(co_await asio::this_coro::executor);
+  boost::system::error_code error;
+  co_await target.async_connect({asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host), static_cast<std::uint16_t>(port)},
+                                asio::redirect_error(asio::use_awaitable, error));
+  if (error) {
+    channel->refuse(OpenFailure::connect_failed, error.message());
+    co_return;
+  }
+  channel->confirm();
+  auto to_client = [](ChannelHandle to, tcp::socket& from) -> asio::awaitable<void> {
+    co_await to_channel(from, to, false);
+    to->send_eof();
+  };
+  co_await (to_client(channel, target) && from_channel(channel, target));
+  channel->close();
+}
+
+asio::awaitable<void> serve_reverse(SessionHandle session, tcp::socket client, std::string host, std::uint32_t port) {
+  std::string data;
+  for (const std::string& part : {host}) {
+    for (int shift = 24; shift >= 0; shift -= 8) data.push_back(static_cast<char>(part.size() >> shift));
+    data += part;
+  }
+  for (int shift = 24; shift >= 0; shift -= 8) data.push_back(static_cast<char>(port >> shift));
+  data += std::string("\0\0\0\x09" "127.0.0.1" "\0\0\0\1", 17);
+  const std::string type = "forwarded-tcpip";
+  Result<ChannelHandle> channel = co_await session->open_channel(type, data);
+  if (!channel) co_return;
+  auto to_client = [](ChannelHandle to, tcp::socket& from) -> asio::awaitable<void> {
+    co_await to_channel(from, to, false);
+    to->send_eof();
+  };
+  co_await (to_client(*channel, client) && from_channel(*channel, client));
+  (*channel)->close();
+}
+
+asio::awaitable<void> serve_listener(SessionHandle session, std::shared_ptr<tcp::acceptor> listener, std::string host, std::uint32_t port) {
+  boost::system::error_code error;
+  for (;;) {
+    tcp::socket client = co_await listener->async_accept(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    asio::co_spawn(co_await asio::this_coro::executor, serve_reverse(session, std::move(client), host, port), asio::detached);
+  }
+}
+
+asio::awaitable<void> serve_globals(SessionHandle session) {
+  std::vector<std::shared_ptr<tcp::acceptor>> listeners;
+  for (;;) {
+    const Result<GlobalRequest> request = co_await session->next_global_request();
+    if (!request) break;
+    const auto* forward = std::get_if<TcpipForward>(&*request);
+    if (!forward) {
+      session->reply_global(false);
+      continue;
+    }
+    const auto executor = co_await asio::this_coro::executor;
+    auto listener = std::make_shared<tcp::acceptor>(executor, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    listeners.push_back(listener);
+    const std::uint32_t port = listener->local_endpoint().port();
+    asio::co_spawn(executor, serve_listener(session, listener, forward->bind_host, port), asio::detached);
+    session->reply_global(true, port);
+  }
+  for (const auto& listener : listeners) listener->close();
+}
+
+}  // namespace
+
+struct Handlers {
+  static asio::awaitable<Result<void>> log_in(TestServer& server, SessionHandle session) {
+    for (;;) {
+      const Result<AuthRequest> request = co_await session->next_auth_request();
+      if (!request) co_return request.error();
+      if (request->user == "banner") session->send_banner("Hello from the test.\r\n");
+      if (request->user == "goaway") session->disconnect(kDisconnectByApplication, "Come back tomorrow.");
+      const auto& keys = server.allowed_keys_;
+      const bool accept = std::find(keys.begin(), keys.end(), request->key.blob) != keys.end();
+      session->answer_auth(accept);
+      if (accept && request->is_signed) co_return boost::system::in_place_value;
+    }
+  }
+
+  static asio::awaitable<void> serve(TestServer& server, tcp::socket socket) {
+    const auto executor = co_await asio::this_coro::executor;
+    std::optional<Error> end;
+    std::string cipher;
+    Result<SessionHandle> session = co_await Session::handshake(std::move(socket), server.options_);
+    if (!session) end = session.error();
+    if (!end) {
+      cipher = (*session)->cipher();
+      const Result<void> logged_in = co_await log_in(server, *session);
+      if (!logged_in) end = logged_in.error();
+    }
+    if (!end) asio::co_spawn(executor, serve_globals(*session), asio::detached);
+    while (!end) {
+      const Result<ChannelHandle> channel = co_await (*session)->next_channel();
+      if (!channel) {
+        end = channel.error();
+      } else if (const auto* forward = std::get_if<DirectTcpip>(&(*channel)->opening())) {
+        asio::co_spawn(executor, serve_forward(*channel, forward->host, forward->port), asio::detached);
+      } else if (std::holds_alternative<SessionOpen>((*channel)->opening())) {
+        asio::co_spawn(executor, serve_session_channel(*channel), asio::detached);
+      } else {
+        (*channel)->refuse(OpenFailure::prohibited, "not in this test");
+      }
+    }
+    const std::lock_guard lock(server.mutex_);
+    server.last_end_ = std::string(name_of(end->kind)) + ": " + end->message;
+    server.last_cipher_ = cipher;
+    ++server.ended_;
+  }
+
+  static asio::awaitable<void> accept(TestServer& server) {
+    boost::system::error_code error;
+    for (;;) {
+      tcp::socket socket = co_await server.acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+      asio::co_spawn(server.io_, serve(server, std::move(socket)), asio::detached);
+    }
+  }
+};
+
+TestServer::TestServer(std::vector<std::string> allowed_keys, std::shared_ptr<ServerOptions> options)
+    : allowed_keys_(std::move(allowed_keys)), options_(std::move(options)) {
+  acceptor_.open(tcp::v4());
+  acceptor_.bind({asio::ip::address_v4::loopback(), 0});
+  acceptor_.listen();
+  port_ = acceptor_.local_endpoint().port();
+  asio::co_spawn(io_, Handlers::accept(*this), asio::detached);
+  thread_ = std::thread([this] { io_.run(); });
+}
+
+TestServer::~TestServer() {
+  io_.stop();
+  thread_.join();
+}
+
+std::shared_ptr<ServerOptions> TestServer::default_options() {
+  static const std::string host_key = generate_host_key("ed25519").value();
+  auto options = std::make_shared<ServerOptions>();
+  options->host_keys = {host_key};
+  return options;
+}
+
+std::vector<std::string> TestServer::ssh(const std::string& key_file, std::vector<std::string> rest) const {
+  std::vector<std::string> command = {"ssh", "-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                                      "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+                                      "-i", key_file, "-p", std::to_string(port_), "-l", "ada"};
+  command.insert(command.end(), rest.begin(), rest.end());
+  return command;
+}
+
+std::string TestServer::last_end() const {
+  const std::lock_guard lock(mutex_);
+  return last_end_;
+}
+std::string TestServer::last_cipher() const {
+  const std::lock_guard lock(mutex_);
+  return last_cipher_;
+}
+
+Finished run(const std::vector<std::string>& command, std::string_view input) {
+  const TemporaryDirectory directory;
+  write_file(directory / "in", input);
+  FileDescriptor in(open((directory / "in").c_str(), O_RDONLY | O_CLOEXEC));
+  FileDescriptor out(open((directory / "out").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  FileDescriptor err(open((directory / "err").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  std::vector<std::string> limited = {"timeout", "-k", "5", "60"};
+  limited.insert(limited.end(), command.begin(), command.end());
+  const pid_t pid = spawn(limited, in.get(), out.get(), err.get());
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return {exit_code(status), read_file(directory / "out"), read_file(directory / "err")};
+}
+
+std::string make_key(const std::string& file, const std::string& type) {
+  const Finished made = run({"ssh-keygen", "-q", "-N", "", "-t", type, "-f", file});
+  if (made.code != 0) throw std::runtime_error("ssh-keygen: " + made.err);
+  return public_half(read_file(file)).value().blob;
+}
+
+}  // namespace berth::ssh::test
