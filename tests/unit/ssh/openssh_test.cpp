@@ -1,10 +1,28 @@
 // The library against the real OpenSSH client.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <boost/asio/read.hpp>
+#include <random>
+
+#include "server/ssh/wire.hpp"
 #include "tests/unit/ssh/test_server.hpp"
 
 namespace berth::ssh::test {
 namespace {
+
+namespace asio = boost::asio;
+
+// Pseudo-random, so that a lost or doubled block cannot go unseen.
+std::string some_bytes(std::size_t count) {
+  std::string bytes(count, '\0');
+  std::mt19937_64 random(7);
+  for (std::size_t i = 0; i + 8 <= count; i += 8) {
+    const std::uint64_t word = random();
+    memcpy(bytes.data() + i, &word, 8);
+  }
+  return bytes;
+}
 
 class OpenSsh : public testing::Test {
  protected:
@@ -21,6 +39,241 @@ TEST_F(OpenSsh, ExecPassesTheExitCodeAndKeepsTheOutputsApart) {
   EXPECT_EQ(done.code, 7);
   EXPECT_EQ(done.out, "out\n");
   EXPECT_EQ(done.err, "err\n");
+}
+
+TEST_F(OpenSsh, StandardInputEndsWithEof) {
+  EXPECT_EQ(ssh({"127.0.0.1", "wc -c"}, std::string(100'000, 'x')).out, "100000\n");
+  EXPECT_EQ(ssh({"127.0.0.1", "cat; echo after"}, "before\n").out, "before\nafter\n");
+}
+
+TEST_F(OpenSsh, ACommandMayEndWithoutReadingItsInput) {
+  const Finished done = ssh({"127.0.0.1", "head -c 3; exit 4"}, std::string(8'000'000, 'x'));
+  EXPECT_EQ(done.code, 4);
+  EXPECT_EQ(done.out, "xxx");
+}
+
+TEST_F(OpenSsh, ASignalIsReported) {
+  const Finished done = ssh({"127.0.0.1", "kill -TERM $$"});
+  EXPECT_EQ(done.code, 255);
+}
+
+TEST_F(OpenSsh, SubsystemAndEnvironment) {
+  EXPECT_EQ(ssh({"-s", "127.0.0.1", "echo"}, "hello").out, "hello");
+  EXPECT_NE(ssh({"-s", "127.0.0.1", "nothing"}).code, 0);
+  EXPECT_EQ(ssh({"-o", "SetEnv=GREETING=hej", "127.0.0.1", "echo $GREETING"}).out, "hej\n");
+}
+
+TEST_F(OpenSsh, LargeTransfersBothWaysKeepEveryByte) {
+  struct Case {
+    const char* cipher;
+    std::size_t size;
+  };
+  for (const Case& each : {Case{"chacha20-poly1305@openssh.com", 200'000'000}, Case{"aes128-gcm@openssh.com", 20'000'000},
+                           Case{"aes256-gcm@openssh.com", 20'000'000}}) {
+    const std::string bytes = some_bytes(each.size);
+    const Finished done = ssh({"-c", each.cipher, "127.0.0.1", "cat"}, bytes);
+    EXPECT_EQ(done.code, 0) << done.err;
+    EXPECT_TRUE(done.out == bytes) << each.cipher << ": " << done.out.size();
+  }
+}
+
+TEST_F(OpenSsh, RekeyingUnderLoadLosesNothing) {
+  const std::string bytes = some_bytes(32'000'000);
+  const Finished done = ssh({"-o", "RekeyLimit=1M", "127.0.0.1", "cat; echo bye >&2"}, bytes);
+  EXPECT_EQ(done.code, 0);
+  EXPECT_TRUE(done.out == bytes) << done.out.size();
+  EXPECT_EQ(done.err, "bye\n");
+}
+
+TEST_F(OpenSsh, ForwardsToAPort) {
+  asio::io_context io;
+  asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+  const std::string bytes = some_bytes(3'000'000);
+  std::thread target([&] {
+    asio::ip::tcp::socket socket = acceptor.accept();
+    std::string received;
+    boost::system::error_code error;
+    asio::read(socket, asio::dynamic_buffer(received), error);  // to the client's half-close
+    asio::write(socket, asio::buffer(received));
+  });
+  const Finished done =
+      ssh({"-W", "localhost:" + std::to_string(acceptor.local_endpoint().port()), "127.0.0.1"}, bytes);
+  target.join();
+  EXPECT_EQ(done.code, 0) << done.err;
+  EXPECT_TRUE(done.out == bytes) << done.out.size();
+}
+
+TEST_F(OpenSsh, ARefusedForwardSaysWhy) {
+  asio::io_context io;
+  asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+  const std::uint16_t free_port = acceptor.local_endpoint().port();
+  acceptor.close();
+  std::vector<std::string> command = server.ssh(key, {"-W", "localhost:" + std::to_string(free_port), "127.0.0.1"});
+  *std::find(command.begin(), command.end(), "LogLevel=ERROR") = "LogLevel=INFO";
+  const Finished done = run(command);
+  EXPECT_NE(done.code, 0);
+  EXPECT_NE(done.err.find("Connection refused"), std::string::npos) << done.err;
+}
+
+TEST_F(OpenSsh, ReverseForwardAndManyChannelsAtOnce) {
+  // The client's -R sends each connection back to a port of its own machine: here to an echo on this one.
+  asio::io_context io;
+  asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+  std::thread target([&] {
+    asio::ip::tcp::socket socket = acceptor.accept();
+    asio::write(socket, asio::buffer(std::string("from the target\n")));
+  });
+  const std::string forward = "0:127.0.0.1:" + std::to_string(acceptor.local_endpoint().port());
+  const std::string log = directory / "log";
+  // The allocated port is in the client's log; the command waits for it there.
+  std::vector<std::string> command = server.ssh(key, {"-R", forward, "127.0.0.1",
+                                                      "until p=$(grep -o 'Allocated port [0-9]*' " + log +
+                                                          "); do sleep 0.05; done; exec bash -c \"cat < /dev/tcp/127.0.0.1/${p##* }\""});
+  for (std::string& word : command)
+    if (word == "LogLevel=ERROR") word = "LogLevel=INFO";
+  command.insert(command.begin() + 1, {"-E", log});
+  const Finished done = run(command);
+  if (done.out.empty()) {
+    asio::ip::tcp::socket unblock(io);
+    unblock.connect(acceptor.local_endpoint());
+  }
+  target.join();
+  EXPECT_EQ(done.out, "from the target\n") << done.err << read_file(log);
+}
+
+TEST_F(OpenSsh, SharedConnectionServesManyCommands) {
+  const std::string control = directory / "control";
+  std::vector<std::string> master = server.ssh(key, {"-M", "-S", control, "-o", "ControlPersist=yes", "127.0.0.1", "true"});
+  ASSERT_EQ(run(master).code, 0);
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 20; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string text = std::to_string(i) + "\n";
+      if (run(server.ssh(key, {"-S", control, "127.0.0.1", "cat"}), text).out == text) ++right;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(right, 20);
+  run(server.ssh(key, {"-S", control, "-O", "exit", "127.0.0.1"}));
+}
+
+TEST_F(OpenSsh, KeysOfEveryType) {
+  for (const char* type : {"ed25519", "ecdsa", "rsa"}) {
+    const std::string file = directory / type;
+    TestServer of_type({make_key(file, type)});
+    EXPECT_EQ(run(of_type.ssh(file, {"127.0.0.1", "echo yes"})).out, "yes\n") << type;
+  }
+}
+
+TEST_F(OpenSsh, SshRsaWithSha1IsRefused) {
+  const std::string file = directory / "rsa";
+  TestServer of_type({make_key(file, "rsa")});
+  const Finished done = run(of_type.ssh(file, {"-o", "PubkeyAcceptedAlgorithms=ssh-rsa", "127.0.0.1", "echo yes"}));
+  EXPECT_NE(done.code, 0);
+  EXPECT_EQ(done.out, "");
+}
+
+TEST_F(OpenSsh, EveryTypeOfHostKey) {
+  for (const char* type : {"ed25519", "ecdsa", "rsa"}) {
+    auto options = std::make_shared<ServerOptions>();
+    options->host_keys = {generate_host_key(type).value()};
+    TestServer of_type({blob}, options);
+    EXPECT_EQ(run(of_type.ssh(key, {"127.0.0.1", "echo yes"})).out, "yes\n") << type;
+  }
+}
+
+TEST_F(OpenSsh, AnUnknownKeyIsRefusedAndTheSecondOfTwoWorks) {
+  const std::string other = directory / "other";
+  make_key(other);
+  const Finished refused = run(server.ssh(other, {"127.0.0.1", "echo yes"}));
+  EXPECT_EQ(refused.code, 255);
+  EXPECT_NE(refused.err.find("Permission denied (publickey)"), std::string::npos) << refused.err;
+  EXPECT_EQ(run(server.ssh(other, {"-i", key, "127.0.0.1", "echo yes"})).out, "yes\n");
+}
+
+TEST_F(OpenSsh, AnAgentWithManyKeysStillGetsIn) {
+  std::vector<std::string> rest;
+  for (int i = 0; i < 8; ++i) {
+    const std::string file = directory / ("many" + std::to_string(i));
+    make_key(file);
+    rest.insert(rest.end(), {"-i", file});
+  }
+  rest.insert(rest.end(), {"-i", key, "127.0.0.1", "echo yes"});
+  std::vector<std::string> command = server.ssh(directory / "many0", rest);
+  EXPECT_EQ(run(command).out, "yes\n");
+}
+
+TEST_F(OpenSsh, BannerAndDisconnectTextAreShown) {
+  std::vector<std::string> away = server.ssh(key, {"127.0.0.1", "true"});
+  *(std::find(away.begin(), away.end(), "-l") + 1) = "goaway";
+  const Finished gone = run(away);
+  EXPECT_EQ(gone.code, 255);
+  EXPECT_NE(gone.err.find("Come back tomorrow."), std::string::npos) << gone.err;
+  std::vector<std::string> greeted = server.ssh(key, {"127.0.0.1", "true"});
+  *(std::find(greeted.begin(), greeted.end(), "-l") + 1) = "banner";
+  *std::find(greeted.begin(), greeted.end(), "LogLevel=ERROR") = "LogLevel=INFO";
+  EXPECT_NE(run(greeted).err.find("Hello from the test."), std::string::npos);
+}
+
+TEST_F(OpenSsh, PtyRequestArrives) {
+  EXPECT_EQ(ssh({"-tt", "-o", "SetEnv=TERM=vt220", "127.0.0.1", "echo $PTY"}).out, "vt220\n");
+}
+
+// An agent that has the right key and signs wrongly.
+class LyingAgent {
+ public:
+  LyingAgent(const std::string& path, std::string blob) : blob_(std::move(blob)), acceptor_(io_, {path}) {
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~LyingAgent() {
+    ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
+    thread_.join();
+  }
+
+ private:
+  void serve() {
+    boost::system::error_code error;
+    for (;;) {
+      asio::local::stream_protocol::socket client(io_);
+      acceptor_.accept(client, error);
+      if (error) return;
+      while (!error) {
+        char length[4];
+        asio::read(client, asio::buffer(length), error);
+        if (error) break;
+        std::string request(PacketReader({length, 4}).u32(), '\0');
+        asio::read(client, asio::buffer(request), error);
+        PacketWriter answer;
+        if (request[0] == 11) {  // SSH_AGENTC_REQUEST_IDENTITIES
+          answer.u8(12).u32(1).string(blob_).string("liar");
+        } else if (request[0] == 13) {  // SSH_AGENTC_SIGN_REQUEST
+          answer.u8(14).string(PacketWriter().string("ssh-ed25519").string(std::string(64, 'x')).bytes());
+        } else {
+          answer.u8(5);
+        }
+        asio::write(client, asio::buffer(PacketWriter().string(answer.bytes()).bytes()), error);
+      }
+    }
+  }
+
+  const std::string blob_;
+  asio::io_context io_;
+  asio::local::stream_protocol::acceptor acceptor_;
+  std::thread thread_;
+};
+
+TEST_F(OpenSsh, AWrongSignatureIsAnsweredAtOnce) {
+  const std::string socket = directory / "agent";
+  const LyingAgent agent(socket, blob);
+  write_file(directory / "liar.pub", read_file(key + ".pub"));
+  std::vector<std::string> command = server.ssh(directory / "liar.pub", {"127.0.0.1", "echo yes"});
+  *std::find(command.begin(), command.end(), "IdentityAgent=none") = "IdentityAgent=" + socket;
+  const auto start = std::chrono::steady_clock::now();
+  const Finished done = run(command);
+  EXPECT_EQ(done.code, 255);
+  EXPECT_NE(done.err.find("Permission denied (publickey)"), std::string::npos) << done.err;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <csignal>
 #include <fstream>
 #include <sstream>
 
@@ -47,8 +48,16 @@ pid_t spawn(const std::vector<std::string>& command, int in, int out, int err) {
   posix_spawn_file_actions_adddup2(&actions, in, 0);
   posix_spawn_file_actions_adddup2(&actions, out, 1);
   posix_spawn_file_actions_adddup2(&actions, err, 2);
+  posix_spawnattr_t attributes;  // the child gets the SIGPIPE back that the tests ignore
+  posix_spawnattr_init(&attributes);
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
-  const int failed = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  const int failed = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return failed == 0 ? pid : -1;
 }
@@ -107,7 +116,9 @@ asio::awaitable<void> run_command(ChannelHandle channel, std::string command) {
   err.write.reset();
   asio::co_spawn(executor, feed_input(channel, asio::posix::stream_descriptor(executor, in.write.release())), asio::detached);
   asio::posix::stream_descriptor output(executor, out.read.release()), errors(executor, err.read.release());
-  co_await (to_channel(output, channel, false) && to_channel(errors, channel, true));
+  asio::awaitable<void> first = to_channel(output, channel, false);
+  asio::awaitable<void> second = to_channel(errors, channel, true);
+  co_await (std::move(first) && std::move(second));
   asio::posix::stream_descriptor ended(executor, process.release());
   co_await ended.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
   int status = 0;
@@ -127,35 +138,47 @@ asio::awaitable<void> serve_session_channel(ChannelHandle channel) {
   for (;;) {
     const Result<ChannelRequest> request = co_await channel->next_request();
     if (!request) co_return;
-    if (const auto* env = std::get_if<EnvRequest>(&*request)) environment += env->name + "=" + env->value + " ";
+    if (const auto* env = std::get_if<EnvRequest>(&*request)) environment += "export " + env->name + "='" + env->value + "'; ";
+    const auto* pty = std::get_if<PtyRequest>(&*request);
+    if (pty) environment += "export PTY='" + pty->term + "'; ";
     const auto* exec = std::get_if<ExecRequest>(&*request);
     const auto* subsystem = std::get_if<SubsystemRequest>(&*request);
-    channel->reply(exec || (subsystem && subsystem->name == "echo") || std::holds_alternative<EnvRequest>(*request));
+    channel->reply(exec || pty || (subsystem && subsystem->name == "echo") || std::holds_alternative<EnvRequest>(*request));
     if (exec) {
-      std::string command = environment;
-      command += exec->command;
+      std::string command = environment + exec->command;
       asio::co_spawn(co_await asio::this_coro::executor, run_command(channel, std::move(command)), asio::detached);
     }
     if (subsystem) asio::co_spawn(co_await asio::this_coro::executor, run_command(channel, "cat"), asio::detached);
   }
 }
 
+asio::awaitable<void> to_client(tcp::socket& from, ChannelHandle channel) {
+  asio::awaitable<void> all = to_channel(from, channel, false);
+  co_await std::move(all);
+  channel->send_eof();
+}
+
+// Awaitables are named: g++ 12 destroys arguments twice that are temporaries of a co_await expression.
+asio::awaitable<void> relay(ChannelHandle channel, tcp::socket& socket) {
+  asio::awaitable<void> down = to_client(socket, channel);
+  asio::awaitable<void> up = from_channel(channel, socket);
+  co_await (std::move(down) && std::move(up));
+  channel->close();
+}
+
 asio::awaitable<void> serve_forward(ChannelHandle channel, std::string host, std::uint32_t port) {
   tcp::socket target(co_await asio::this_coro::executor);
   boost::system::error_code error;
-  co_await target.async_connect({asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host), static_cast<std::uint16_t>(port)},
-                                asio::redirect_error(asio::use_awaitable, error));
+  if (host == "localhost") host = "127.0.0.1";
+  const tcp::endpoint endpoint(asio::ip::make_address(host), static_cast<std::uint16_t>(port));
+  co_await target.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
   if (error) {
     channel->refuse(OpenFailure::connect_failed, error.message());
     co_return;
   }
   channel->confirm();
-  auto to_client = [](ChannelHandle to, tcp::socket& from) -> asio::awaitable<void> {
-    co_await to_channel(from, to, false);
-    to->send_eof();
-  };
-  co_await (to_client(channel, target) && from_channel(channel, target));
-  channel->close();
+  asio::awaitable<void> both = relay(channel, target);
+  co_await std::move(both);
 }
 
 asio::awaitable<void> serve_reverse(SessionHandle session, tcp::socket client, std::string host, std::uint32_t port) {
@@ -169,12 +192,8 @@ asio::awaitable<void> serve_reverse(SessionHandle session, tcp::socket client, s
   const std::string type = "forwarded-tcpip";
   Result<ChannelHandle> channel = co_await session->open_channel(type, data);
   if (!channel) co_return;
-  auto to_client = [](ChannelHandle to, tcp::socket& from) -> asio::awaitable<void> {
-    co_await to_channel(from, to, false);
-    to->send_eof();
-  };
-  co_await (to_client(*channel, client) && from_channel(*channel, client));
-  (*channel)->close();
+  asio::awaitable<void> both = relay(*channel, client);
+  co_await std::move(both);
 }
 
 asio::awaitable<void> serve_listener(SessionHandle session, std::shared_ptr<tcp::acceptor> listener, std::string host, std::uint32_t port) {
@@ -264,6 +283,7 @@ struct Handlers {
 
 TestServer::TestServer(std::vector<std::string> allowed_keys, std::shared_ptr<ServerOptions> options)
     : allowed_keys_(std::move(allowed_keys)), options_(std::move(options)) {
+  std::signal(SIGPIPE, SIG_IGN);  // of the commands' pipes; the library itself never raises it
   acceptor_.open(tcp::v4());
   acceptor_.bind({asio::ip::address_v4::loopback(), 0});
   acceptor_.listen();
