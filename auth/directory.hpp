@@ -41,6 +41,10 @@ struct LoginDecision {
   bool allowed() const { return refusal == LoginRefusal::none; }
 };
 
+struct DirectoryCounts {
+  std::int64_t users = 0, keys = 0;  // keys that are not revoked
+};
+
 class Directory {
  public:
   Directory(Store& store, const Clock& clock, Settings::Keys policy) : store_(store), clock_(clock), policy_(std::move(policy)) {}
@@ -53,6 +57,9 @@ class Directory {
   std::vector<Key> list_keys(SQLite::Database& reader, std::string_view user) const;  // empty user: all
   std::optional<Key> find_key(SQLite::Database& reader, std::string_view fingerprint) const;
 
+  DirectoryCounts counts(SQLite::Database& reader) const;
+
+  // Changes: everything but one's own keys needs an Actor with role admin (Error{denied}).
   boost::asio::awaitable<Result<User>> add_user(Actor actor, std::string name, Role role);
   boost::asio::awaitable<Result<void>> set_disabled(Actor actor, std::string name, bool disabled);
   boost::asio::awaitable<Result<void>> set_role(Actor actor, std::string name, Role role);

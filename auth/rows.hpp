@@ -1,0 +1,56 @@
+// Between values and SQLite rows. Used by auth/*.cpp only.
+#pragma once
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <string>
+#include <string_view>
+
+#include "auth/model.hpp"
+
+namespace berth::auth {
+
+// Binds as a BLOB; a plain string binds as TEXT.
+struct Blob {
+  std::string_view bytes;
+};
+
+inline void bind_one(SQLite::Statement& statement, int index, std::int64_t value) { statement.bind(index, value); }
+inline void bind_one(SQLite::Statement& statement, int index, std::string_view value) { statement.bind(index, std::string(value)); }
+inline void bind_one(SQLite::Statement& statement, int index, Blob value) {
+  statement.bind(index, static_cast<const void*>(value.bytes.data()), static_cast<int>(value.bytes.size()));
+}
+inline void bind_one(SQLite::Statement& statement, int index, Timestamp value) { statement.bind(index, std::int64_t{value.time_since_epoch().count()}); }
+
+template <class... Values>
+SQLite::Statement query(SQLite::Database& database, const char* sql, const Values&... values) {
+  SQLite::Statement statement(database, sql);
+  int index = 0;
+  (bind_one(statement, ++index, values), ...);
+  return statement;
+}
+
+// Answers how many rows changed.
+template <class... Values>
+int run(SQLite::Database& database, const char* sql, const Values&... values) {
+  SQLite::Statement statement = query(database, sql, values...);
+  return statement.exec();
+}
+
+inline Timestamp time_in(const SQLite::Statement& row, int column) {
+  return Timestamp(std::chrono::microseconds(row.getColumn(column).getInt64()));
+}
+inline std::string text_in(const SQLite::Statement& row, int column) { return row.getColumn(column).getString(); }
+
+// What strangers sent, fit to be stored and shown: one line of at most `most` bytes of UTF-8.
+std::string stored_text(std::string_view text, std::size_t most);
+
+// The columns that user_in() reads, of table alias u; the same for keys (alias k, user name from u).
+inline constexpr char kUserColumns[] = "u.id, u.name, u.role, u.disabled, u.created_at";
+inline constexpr char kKeyColumns[] =
+    "k.id, k.user_id, u.name, k.type, k.blob, k.fingerprint, k.comment, k.added_at, k.expires_at, k.revoked_at, k.last_used_at, "
+    "k.last_used_from";
+User user_in(const SQLite::Statement& row, int first_column);
+Key key_in(const SQLite::Statement& row, int first_column);
+std::optional<Role> parse_role(std::string_view name);
+
+}  // namespace berth::auth

@@ -1,0 +1,172 @@
+#include "auth_fixture.hpp"
+
+namespace berth::auth {
+namespace {
+
+class DirectoryTest : public AuthTest {
+ protected:
+  LoginRefusal login(std::string_view user, const std::string& blob) { return directory.decide_login(*reader, user, blob).refusal; }
+  void set_disabled(const std::string& name, bool disabled) { ASSERT_TRUE(run_coroutine(directory.set_disabled(admin, name, disabled)).has_value()); }
+};
+
+TEST_F(DirectoryTest, DecidesLogins) {
+  add_user("ada");
+  add_user("bob");
+  const Key ada = add_key("ada", 1), bob = add_key("bob", 2);
+  EXPECT_EQ(login("ada", ada.blob), LoginRefusal::none);
+  EXPECT_EQ(login("ada", bob.blob), LoginRefusal::unknown_key);
+  EXPECT_EQ(login("ada", "garbage"), LoginRefusal::unknown_key);
+  EXPECT_EQ(login("ada", ""), LoginRefusal::unknown_key);
+  EXPECT_EQ(login("eve", ada.blob), LoginRefusal::unknown_user);
+  EXPECT_EQ(login("", ""), LoginRefusal::unknown_user);
+  EXPECT_EQ(login("ada'; --", ada.blob), LoginRefusal::unknown_user);
+  set_disabled("ada", true);
+  EXPECT_EQ(login("ada", ada.blob), LoginRefusal::disabled_user);
+  EXPECT_EQ(login("ada", bob.blob), LoginRefusal::unknown_key);
+  set_disabled("ada", false);
+  EXPECT_EQ(login("ada", ada.blob), LoginRefusal::none);
+}
+
+TEST_F(DirectoryTest, NeverTellsAboutAnothersKey) {
+  add_user("ada");
+  add_user("bob");
+  const Key bob = add_key("bob", 2);
+  EXPECT_EQ(directory.decide_login(*reader, "ada", bob.blob).key.user, "");
+  EXPECT_EQ(directory.decide_login(*reader, "eve", bob.blob).key.fingerprint, "");
+}
+
+TEST_F(DirectoryTest, KeysExpireAndAreRevoked) {
+  add_user("ada");
+  const Key key = add_key("ada", 1, clock.now() + std::chrono::hours(1));
+  EXPECT_EQ(login("ada", key.blob), LoginRefusal::none);
+  clock.advance(std::chrono::hours(1));
+  EXPECT_EQ(login("ada", key.blob), LoginRefusal::expired_key);
+  EXPECT_EQ(directory.list_keys(*reader, "ada").at(0).state_at(clock.now()), KeyState::expired);
+  ASSERT_TRUE(run_coroutine(directory.revoke_key(admin, key.fingerprint)).has_value());
+  EXPECT_EQ(login("ada", key.blob), LoginRefusal::revoked_key);
+  EXPECT_EQ(run_coroutine(directory.revoke_key(admin, key.fingerprint)).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(run_coroutine(directory.revoke_key(admin, "SHA256:none")).error().kind, ErrorKind::not_found);
+}
+
+TEST_F(DirectoryTest, AKeyHasOneUserAtATime) {
+  add_user("ada");
+  add_user("bob");
+  const Key key = add_key("ada", 1);
+  const auto to_bob = run_coroutine(directory.add_key(admin, "bob", key_line(1), {}));
+  EXPECT_EQ(to_bob.error().kind, ErrorKind::conflict);
+  EXPECT_NE(to_bob.error().message.find("belongs to user 'ada'"), std::string::npos);
+  const auto by_bob = run_coroutine(directory.add_key({"bob", Role::user, "x", ""}, "bob", key_line(1), {}));
+  EXPECT_EQ(by_bob.error().kind, ErrorKind::conflict);
+  EXPECT_EQ(by_bob.error().message.find("ada"), std::string::npos);
+  EXPECT_EQ(run_coroutine(directory.add_key(admin, "ada", key_line(1), {})).error().kind, ErrorKind::conflict);
+  ASSERT_TRUE(run_coroutine(directory.revoke_key(admin, key.fingerprint)).has_value());
+  EXPECT_EQ(add_key("bob", 1).user, "bob");
+  EXPECT_EQ(login("bob", key.blob), LoginRefusal::none);
+  EXPECT_EQ(login("ada", key.blob), LoginRefusal::unknown_key);
+  EXPECT_EQ(directory.find_key(*reader, key.fingerprint)->user, "bob");
+}
+
+TEST_F(DirectoryTest, OnlyAdminsChangeOthers) {
+  add_user("ada");
+  add_user("bob");
+  const Key key = add_key("bob", 2);
+  const Actor ada{"ada", Role::user, "127.0.0.1", ""};
+  EXPECT_EQ(run_coroutine(directory.add_user(ada, "eve", Role::admin)).error().kind, ErrorKind::denied);
+  EXPECT_EQ(run_coroutine(directory.set_role(ada, "ada", Role::admin)).error().kind, ErrorKind::denied);
+  EXPECT_EQ(run_coroutine(directory.set_disabled(ada, "bob", true)).error().kind, ErrorKind::denied);
+  EXPECT_EQ(run_coroutine(directory.remove_user(ada, "bob")).error().kind, ErrorKind::denied);
+  EXPECT_EQ(run_coroutine(directory.add_key(ada, "bob", key_line(3), {})).error().kind, ErrorKind::denied);
+  EXPECT_EQ(run_coroutine(directory.revoke_key(ada, key.fingerprint)).error().kind, ErrorKind::not_found);
+  EXPECT_TRUE(run_coroutine(directory.add_key(ada, "ada", key_line(4), {})).has_value());
+}
+
+TEST_F(DirectoryTest, UsersComeAndGo) {
+  add_user("bob", Role::auditor);
+  add_user("ada");
+  add_key("bob", 1);
+  const auto users = directory.list_users(*reader);
+  ASSERT_EQ(users.size(), 2u);
+  EXPECT_EQ(users[0].name, "ada");
+  EXPECT_EQ(users[1].role, Role::auditor);
+  EXPECT_EQ(directory.counts(*reader).users, 2);
+  EXPECT_EQ(directory.counts(*reader).keys, 1);
+  EXPECT_EQ(run_coroutine(directory.add_user(admin, "ada", Role::user)).error().kind, ErrorKind::conflict);
+  ASSERT_TRUE(run_coroutine(directory.set_role(admin, "ada", Role::admin)).has_value());
+  EXPECT_EQ(directory.find_user(*reader, "ada")->role, Role::admin);
+  ASSERT_TRUE(run_coroutine(directory.remove_user(admin, "bob")).has_value());
+  EXPECT_FALSE(directory.find_user(*reader, "bob"));
+  EXPECT_TRUE(directory.list_keys(*reader, "").empty());
+  for (auto result : {run_coroutine(directory.remove_user(admin, "bob")), run_coroutine(directory.set_role(admin, "bob", Role::user)),
+                      run_coroutine(directory.set_disabled(admin, "bob", true))}) {
+    EXPECT_EQ(result.error().kind, ErrorKind::not_found);
+  }
+  EXPECT_EQ(run_coroutine(directory.add_key(admin, "bob", key_line(1), {})).error().message, "there is no user 'bob'");
+  add_user("bob");
+  EXPECT_EQ(login("bob", directory.list_keys(*reader, "").empty() ? "" : "x"), LoginRefusal::unknown_key);
+}
+
+TEST_F(DirectoryTest, EveryChangeIsAudited) {
+  add_user("ada");
+  const Key key = add_key("ada", 1);
+  run_coroutine(directory.revoke_key(admin, key.fingerprint));
+  run_coroutine(directory.set_disabled(admin, "ada", true));
+  run_coroutine(directory.set_role(admin, "ada", Role::auditor));
+  run_coroutine(directory.remove_user(admin, "ada"));
+  std::vector<std::string> actions;
+  for (const AuditRow& row : audit.tail(*reader, 100)) actions.push_back(row.action + " " + row.object);
+  EXPECT_EQ(actions, (std::vector<std::string>{"user.add ada user", "key.add ada " + key.fingerprint, "key.revoke ada " + key.fingerprint, "user.disable ada",
+                                               "user.role ada auditor", "user.remove ada"}));
+  EXPECT_FALSE(audit.verify(*reader));
+}
+
+TEST_F(DirectoryTest, ThePolicyLimitsTheLifeOfKeys) {
+  add_user("ada");
+  policy.max_age = std::chrono::hours(24);
+  Directory strict(*store, clock, policy);
+  EXPECT_EQ(run_coroutine(strict.add_key(admin, "ada", key_line(1), {}))->expires_at, clock.now() + std::chrono::hours(24));
+  EXPECT_NE(run_coroutine(strict.add_key(admin, "ada", key_line(2), clock.now() + std::chrono::hours(25))).error().message.find("at most 1d"), std::string::npos);
+  EXPECT_TRUE(run_coroutine(strict.add_key(admin, "ada", key_line(3), clock.now() + std::chrono::hours(1))).has_value());
+  EXPECT_EQ(run_coroutine(directory.add_key(admin, "ada", key_line(4), clock.now())).error().kind, ErrorKind::invalid);
+}
+
+TEST_F(DirectoryTest, UseIsWrittenAtMostOnceAMinute) {
+  add_user("ada");
+  const Key key = add_key("ada", 1);
+  const auto used = [&] {
+    settle();
+    return *directory.find_key(*reader, key.fingerprint);
+  };
+  directory.note_key_use(key.id, "127.0.0.1:1000");
+  const Timestamp first = clock.now();
+  EXPECT_EQ(used().last_used_at, first);
+  EXPECT_EQ(used().last_used_from, "127.0.0.1:1000");
+  clock.advance(std::chrono::seconds(59));
+  directory.note_key_use(key.id, "127.0.0.1:1001");
+  EXPECT_EQ(used().last_used_at, first);
+  clock.advance(std::chrono::seconds(1));
+  directory.note_key_use(key.id, "127.0.0.1:1002");
+  EXPECT_EQ(used().last_used_at, clock.now());
+}
+
+TEST(UserName, Rules) {
+  for (const char* name : {"ada", "a", "ada_l-2", "abcdefghijklmnopqrstuvwxyz012345"}) EXPECT_TRUE(check_user_name(name).has_value()) << name;
+  for (const char* name : {"", "Ada", "2a", "-a", "_a", "a.b", "a+b", "a b", "root", "daemon", "www-data", "systemd-network", "berth", "admin-socket",
+                           "abcdefghijklmnopqrstuvwxyz0123456", "ad\xc3\xa4", "a/b", "a\n"}) {
+    EXPECT_TRUE(check_user_name(name).has_error()) << name;
+  }
+}
+
+// 300,000 keys: both look-ups of a login go through an index (no scan), which is what keeps them at microseconds.
+TEST_F(DirectoryTest, LoginLooksUpByIndex) {
+  SQLite::Statement plan(*reader, "EXPLAIN QUERY PLAN SELECT u.role, k.blob FROM (SELECT 1) LEFT JOIN users u ON u.name = ?1 LEFT JOIN keys k ON k.id = "
+                                  "(SELECT id FROM keys WHERE fingerprint = ?2 ORDER BY revoked_at <> 0, revoked_at DESC LIMIT 1)");
+  std::string steps;
+  while (plan.executeStep()) steps += plan.getColumn(3).getString() + "\n";
+  EXPECT_NE(steps.find("SEARCH u USING"), std::string::npos) << steps;
+  EXPECT_NE(steps.find("SEARCH keys USING COVERING INDEX keys_by_fingerprint"), std::string::npos) << steps;
+  EXPECT_EQ(steps.find("SCAN keys"), std::string::npos) << steps;
+  EXPECT_EQ(steps.find("SCAN u"), std::string::npos) << steps;
+}
+
+}  // namespace
+}  // namespace berth::auth
