@@ -1,0 +1,145 @@
+#include "keeper/container_spec.hpp"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <cmath>
+
+namespace berth::keeper {
+namespace {
+
+std::string sha256_hex(std::string_view text, std::size_t length) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string hex;
+  for (unsigned i = 0; i < size && hex.size() < length; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
+  }
+  hex.resize(length);
+  return hex;
+}
+
+nlohmann::json bind(const std::string& source, std::string_view destination, std::initializer_list<std::string_view> options) {
+  return {{"type", "bind"}, {"source", source}, {"destination", destination}, {"options", options}};
+}
+
+nlohmann::json tmpfs(std::string_view destination, std::string_view mode, std::int64_t size) {
+  return {{"type", "tmpfs"},
+          {"source", "tmpfs"},
+          {"destination", destination},
+          {"options", {"rw", "nosuid", "nodev", "mode=" + std::string(mode), "size=" + std::to_string(size)}}};
+}
+
+nlohmann::json environment(const Settings& settings, const WorkspaceId& id) {
+  nlohmann::json env = settings.env;
+  if (env.is_null()) env = nlohmann::json::object();
+  env["HOME"] = home_inside(id);
+  env["USER"] = env["LOGNAME"] = id.user;
+  env["XDG_RUNTIME_DIR"] = "/run/user/" + std::to_string(kInsideUid);
+  env["BERTH_USER"] = id.user;
+  env["BERTH_WORKSPACE"] = id.name;
+  return env;
+}
+
+nlohmann::json mounts(const Settings& settings, const Plan& plan) {
+  constexpr std::int64_t mib = 1 << 20;
+  return {bind(plan.home.path, home_inside(plan.id), {"rbind", "rw", "nosuid", "nodev"}),
+          bind(plan.agent_directory, "/run/berth", {"rbind", "ro", "nosuid", "nodev", "noexec"}),
+          bind(settings.agent, kAgentInside, {"bind", "ro", "nosuid", "nodev"}),
+          tmpfs("/tmp", "1777", settings.limits.tmp),
+          tmpfs("/var/tmp", "1777", settings.limits.tmp),
+          tmpfs("/run", "0755", 16 * mib),
+          // The agent makes its user's folder in it; Podman has no way to make one with that owner.
+          tmpfs("/run/user", "1777", 64 * mib)};
+}
+
+}  // namespace
+
+std::string container_name(const Settings& settings, const WorkspaceId& id) {
+  return "berth-" + settings.instance + "-" + id.user + "." + id.name;
+}
+
+std::string interface_name(const Settings& settings, const WorkspaceId& id) {
+  return settings.podman.interface_prefix + sha256_hex(container_name(settings, id), 10);
+}
+
+std::string home_inside(const WorkspaceId& id) { return "/home/" + id.user; }
+
+nlohmann::json container_spec(const Settings& settings, const Plan& plan, const std::string& image_id) {
+  const std::string user_id = std::to_string(kInsideUid);
+  const nlohmann::json range = {{{"container_id", 0}, {"host_id", plan.home.base}, {"size", kRangeSize}}};
+  constexpr std::int64_t period = 100000;
+  nlohmann::json spec = {
+      {"name", container_name(settings, plan.id)},
+      {"image", plan.image},
+      {"entrypoint", {kAgentInside}},
+      {"command", {"--socket", "/run/berth/agent.sock"}},
+      {"user", user_id + ":" + user_id},
+      {"passwd_entry", plan.id.user + ":x:" + user_id + ":" + user_id + ":" + plan.id.user + ":" + home_inside(plan.id) + ":/bin/bash"},
+      {"group_entry", plan.id.user + ":x:" + user_id + ":"},  // from Podman 4.4 on
+      {"env", environment(settings, plan.id)},
+      {"work_dir", home_inside(plan.id)},
+      {"hostname", plan.id.name},
+      {"mounts", mounts(settings, plan)},
+      {"image_volume_mode", "ignore"},
+      {"shm_size", settings.limits.shm},
+      {"read_only_filesystem", true},
+      {"no_new_privileges", true},
+      {"cap_drop", {"all"}},
+      {"userns", {{"nsmode", "private"}}},
+      {"idmappings", {{"HostUIDMapping", false}, {"HostGIDMapping", false}, {"UIDMap", range}, {"GIDMap", range}}},
+      {"resource_limits",
+       {{"memory", {{"limit", settings.limits.memory}}},
+        {"pids", {{"limit", settings.limits.pids}}},
+        {"cpu", {{"quota", std::llround(settings.limits.cpus * period)}, {"period", period}}}}},
+      {"oom_score_adj", 200},  // under memory pressure a workspace ends before the machine's own services
+      {"stop_signal", 15},
+      {"stop_timeout", settings.limits.stop_seconds}};
+  if (settings.podman.network == "bridge") {
+    spec["netns"] = {{"nsmode", "bridge"}};
+    spec["networks"] = {{container_name(settings, plan.id), nlohmann::json::object()}};
+    // The network namespace is the workspace's own, so its low ports are nobody else's.
+    spec["sysctl"] = {{"net.ipv4.ip_unprivileged_port_start", "0"}};
+  } else {
+    spec["netns"] = {{"nsmode", "none"}};
+  }
+  const std::string hash = sha256_hex(image_id + spec.dump(), 16);
+  spec["labels"] = {{"berth.owner", settings.instance},
+                    {"berth.user", plan.id.user},
+                    {"berth.workspace", plan.id.name},
+                    {"berth.image", plan.image},
+                    {"berth.spec", hash}};
+  return spec;
+}
+
+nlohmann::json network_spec(const Settings& settings, const WorkspaceId& id) {
+  // Without a name server of its own: workspaces use those of the host, and know no names of each other.
+  return {{"name", container_name(settings, id)}, {"driver", "bridge"},
+          {"network_interface", interface_name(settings, id)}, {"dns_enabled", false},
+          {"ipv6_enabled", false},                {"internal", false},
+          {"labels", {{"berth.owner", settings.instance}, {"berth.user", id.user}, {"berth.workspace", id.name}}}};
+}
+
+std::string firewall_rules(const Settings& settings) {
+  const std::string table = "inet berth_" + settings.instance;
+  const std::string from = "iifname \"" + settings.podman.interface_prefix + "*\"";
+  const std::string to = "oifname \"" + settings.podman.interface_prefix + "*\"";
+  std::string blocked;
+  for (const std::string& network : settings.podman.blocked_networks) {
+    const bool v6 = network.find(':') != std::string::npos;
+    blocked += "    " + from + (v6 ? " ip6" : " ip") + " daddr " + network + " reject with icmpx admin-prohibited\n";
+  }
+  // A table of our own: other tools that reload their rules leave it alone, and a drop in it is final. The first two lines
+  // make the replacement one transaction, whether or not the table is there.
+  return "add table " + table + "\ndelete table " + table + "\ntable " + table + " {\n" +
+         "  chain from_workspaces_to_host {\n    type filter hook input priority -10; policy accept;\n" +
+         "    " + from + " ct state established,related accept\n" +
+         "    " + from + " udp dport 53 accept\n    " + from + " tcp dport 53 accept\n" +
+         "    " + from + " reject with icmpx admin-prohibited\n  }\n" +
+         "  chain from_workspaces_onward {\n    type filter hook forward priority -10; policy accept;\n" +
+         "    " + from + " " + to + " reject with icmpx admin-prohibited\n" + blocked + "  }\n}\n";
+}
+
+}  // namespace berth::keeper

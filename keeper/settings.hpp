@@ -1,0 +1,73 @@
+// The settings of berth-keeper: one TOML file of its own, since it decides what berthd may ask for.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace berth::keeper {
+
+enum class EngineKind { podman, process };
+
+struct Settings {
+  std::filesystem::path socket = "/run/berth/keeper.sock";
+  std::string allowed_user = "berth";  // a name or a number: who may connect (and root)
+  std::string instance = "main";       // several Berths on one machine: [a-z0-9]{1,16} each
+  EngineKind engine = EngineKind::podman;
+  std::string log_level = "info";
+  std::filesystem::path homes = "/var/lib/berth/homes";
+  std::filesystem::path agent = "/usr/lib/berth/berth-agent";
+  std::filesystem::path agent_sockets = "/run/berth/agents";
+
+  struct Podman {
+    std::filesystem::path socket = "/run/podman/podman.sock";
+    std::string image = "localhost/berth/default:latest";
+    std::vector<std::string> images;  // further ones that may be asked for
+    std::string pull = "never";       // "missing": from their registry when they are not here
+    std::string network = "bridge";   // or "none"
+    std::string interface_prefix = "bw";
+    std::string firewall = "nft";  // or "off"
+    std::vector<std::string> blocked_networks = {"169.254.0.0/16"};
+    std::int64_t uid_start = 0x70000000;  // above what Debian, systemd and Podman give out
+    std::int64_t uid_count = 4096;        // ranges of 65536, one a user
+  } podman;
+
+  struct Limits {
+    std::int64_t memory = 8LL << 30;  // bytes
+    double cpus = 4;
+    std::int64_t pids = 4096;
+    std::int64_t shm = 1LL << 30;
+    std::int64_t tmp = 2LL << 30;
+    std::int64_t stop_seconds = 10;
+  } limits;
+
+  std::map<std::string, std::string> env;
+
+  struct Process {
+    std::string user;  // whom the process engine runs agents as when the keeper is root
+  } process;
+
+  bool allows_image(std::string_view image) const;
+};
+
+inline constexpr std::uint32_t kRangeSize = 65536;
+inline constexpr uid_t kInsideUid = 1000;  // the workspace's user, inside
+
+// Reads and checks a file. The Error's message has one line a fault: "FILE:LINE: what is wrong".
+Result<Settings> load_settings(const std::filesystem::path& path);
+Result<Settings> parse_settings(std::string_view text, std::string_view file);
+
+struct Account {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+// A user name or number, looked up on this machine.
+Result<Account> find_account(const std::string& name);
+
+}  // namespace berth::keeper

@@ -1,0 +1,38 @@
+// What berthd and berth-keeper say to each other: one JSON object a line on a Unix stream socket, in both directions.
+//   berthd: {"op":7,"do":"ensure","user":"ada","workspace":"main","image":"…"?}   also "stop", "remove" ("with_home"),
+//           "list", "watch" (events follow on this connection)
+//   keeper: {"op":7,"progress":"Starting…"}*  {"op":7,"directory":"/run/berth/agents/ada/main"}?  {"op":7,"item":{record}}*
+//           then one of {"op":7,"ok":{record}} and {"op":7,"error":{"kind":"unavailable","message":"…"}}
+//           {"event":"ended","item":{record}}
+// "directory" comes before the agent is started: berthd listens there from then on. Requests run side by side.
+#pragma once
+#include <sys/types.h>
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "workspaces/manager.hpp"
+
+namespace berth::workspaces {
+
+inline constexpr std::size_t kKeeperLineLimit = 64 * 1024;
+
+// A workspace as the keeper knows it.
+struct KeeperRecord {
+  WorkspaceId id;
+  WorkspaceState state = WorkspaceState::stopped;
+  pid_t pid = 0;  // of its agent in the host's pid namespace; 0 when not running
+  uid_t uid = 0;  // that the agent runs as, seen from the host
+  std::string image;
+  std::string home;       // of the user, inside
+  std::string directory;  // where the agent's socket is to be, outside
+  std::string detail;     // why it ended
+  Timestamp created_at{}, started_at{};
+};
+
+nlohmann::json to_json(const KeeperRecord& record);
+Result<KeeperRecord> parse_record(const nlohmann::json& json);
+nlohmann::json to_json(const Error& error);
+Error parse_error(const nlohmann::json& json);
+
+}  // namespace berth::workspaces
