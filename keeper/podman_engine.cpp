@@ -179,9 +179,16 @@ asio::awaitable<Result<void>> PodmanEngine::remove(WorkspaceId id) {
   const auto stopped = co_await stop(id);
   if (stopped.has_error()) co_return stopped.error();
   const std::string name = container_name(settings_, id);
-  const auto answer = co_await api_.call(verb::delete_, "/containers/" + name + "?force=true&v=true&timeout=1", nullptr, minutes(2));
-  if (answer.has_error()) co_return answer.error();
-  if (!answer->ok() && answer->status != 404) co_return refused("removing your workspace", *answer);
+  // Podman's own clean-up after the stop may still be unmounting ("device or resource busy"): then again, a moment later.
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  for (int attempt = 0;; ++attempt) {
+    const auto answer = co_await api_.call(verb::delete_, "/containers/" + name + "?force=true&v=true&timeout=1", nullptr, minutes(2));
+    if (answer.has_error()) co_return answer.error();
+    if (answer->ok() || answer->status == 404) break;
+    if (attempt == 5) co_return refused("removing your workspace", *answer);
+    timer.expires_after(std::chrono::milliseconds(100 << attempt));
+    co_await timer.async_wait(asio::use_awaitable);
+  }
   const auto network = co_await api_.call(verb::delete_, "/networks/" + name);
   if (network.has_value() && !network->ok() && network->status != 404) {
     log_warn("keeper.network_not_removed", {{"network", name}, {"why", network->why()}});
