@@ -1,0 +1,77 @@
+#include "cli/interact.hpp"
+
+#include <charconv>
+#include <istream>
+#include <ostream>
+
+#include "base/human.hpp"
+
+namespace berth::cli {
+
+using nlohmann::json;
+
+void print_json(const Context& context, const json& document) {
+  context.streams.out << document.dump(2, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace) << '\n';
+}
+
+void print_answer(const Context& context, const json& document, std::string_view text, std::string_view nothing) {
+  if (context.json) {
+    print_json(context, document);
+  } else if (text.empty()) {
+    context.streams.err << nothing << '\n';
+  } else {
+    context.streams.out << text;
+  }
+}
+
+void say(const Context& context, std::string_view sentence) {
+  if (!context.json) context.streams.out << printable(sentence) << '\n';
+}
+
+Outcome<> confirm(const Invocation& given, const Context& context, std::string_view preview, std::string_view question) {
+  if (given.has("--yes")) return {};
+  Streams& streams = context.streams;
+  if (!streams.in_is_terminal) return usage_failure("this asks before it acts, and nobody can be asked here: give --yes");
+  streams.err << preview << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(streams.in, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return {};
+  return Failure{ExitCode::failed, {ErrorKind::conflict, "nothing was changed"}};
+}
+
+Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
+  const auto in_future = [&](Timestamp time) -> Outcome<Timestamp> {
+    if (time <= now) return usage_failure("--expires '" + std::string(text) + "' has passed already");
+    return time;
+  };
+  if (const Result<std::chrono::seconds> span = parse_duration(text)) {
+    if (*span > std::chrono::years(200)) return usage_failure("--expires: at most 200 years");
+    return in_future(now + *span);
+  }
+  const Result<Timestamp> time = parse_timestamp(text);
+  if (!time) return usage_failure("--expires takes a span such as 90d, or a time such as 2027-01-31; not '" + std::string(text) + "'");
+  // A day means all of it.
+  return in_future(text.size() == 10 ? *time + std::chrono::days(1) : *time);
+}
+
+std::string workspace_path(std::string_view workspace) {
+  const std::size_t plus = workspace.find('+');
+  const std::string_view name = plus == std::string_view::npos ? "main" : workspace.substr(plus + 1);
+  return "/workspaces/" + percent_encode(workspace.substr(0, plus)) + "/" + percent_encode(name);
+}
+
+std::string text_field(const json& record, const char* name) {
+  const auto field = record.is_object() ? record.find(name) : record.end();
+  return field != record.end() && field->is_string() ? field->get<std::string>() : std::string();
+}
+
+Outcome<std::string> limit_query(const std::string& value) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number == 0) {
+    return usage_failure("--limit takes a whole number from 1 on; not '" + value + "'");
+  }
+  return "limit=" + std::to_string(number);
+}
+
+}  // namespace berth::cli
