@@ -154,7 +154,8 @@ Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::sh
   transport->session_ = ssh_new();
   if (!transport->session_) return Error{ErrorKind::internal, "out of memory"};
   // No compression: it costs more than it saves on a fast link, and a bomb costs memory.
-  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION, "no");
+  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_C_S, "none");
+  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_S_C, "none");
   ssh_set_blocking(transport->session_, 0);
   if (ssh_bind_accept_fd(*bind, transport->session_, kFakeDescriptor) != SSH_OK)
     return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(*bind)};
