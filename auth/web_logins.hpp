@@ -1,5 +1,6 @@
 // Logging in to the web with an SSH key (DESIGN 8): links, codes and browser sessions. Only SHA-256 hashes of tokens are stored;
-// compares are constant-time; links live 60 s, codes 5 min, both single use; sessions end after the configured time.
+// links live 60 s, codes 5 min, both single use; sessions end after the configured time. A token is looked up by its hash, so the
+// time that takes tells nothing about it.
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
