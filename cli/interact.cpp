@@ -55,9 +55,9 @@ Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
 }
 
 std::string workspace_path(std::string_view workspace) {
-  const std::size_t plus = workspace.find('+');
-  const std::string_view name = plus == std::string_view::npos ? "main" : workspace.substr(plus + 1);
-  return "/workspaces/" + percent_encode(workspace.substr(0, plus)) + "/" + percent_encode(name);
+  const std::size_t sign = workspace.find_first_of("+/");
+  const std::string_view name = sign == std::string_view::npos ? "main" : workspace.substr(sign + 1);
+  return "/workspaces/" + percent_encode(workspace.substr(0, sign)) + "/" + percent_encode(name);
 }
 
 std::string text_field(const json& record, const char* name) {

@@ -20,7 +20,7 @@ Outcome<> confirm(const Invocation& given, const Context& context, std::string_v
 
 // "90d" from now, "2027-01-31" (its end, in UTC) or a full time; it must lie ahead.
 Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now);
-// "ada" or "ada+nlp" to the API's path "/workspaces/ada/nlp".
+// "ada", "ada+nlp" or "ada/nlp" to the API's path "/workspaces/ada/nlp".
 std::string workspace_path(std::string_view workspace);
 // A text field of a record; empty when it is missing, null or of another type.
 std::string text_field(const nlohmann::json& record, const char* name);

@@ -22,7 +22,7 @@ struct Settings {
   EngineKind engine = EngineKind::podman;
   std::string log_level = "info";
   std::filesystem::path homes = "/var/lib/berth/homes";
-  std::filesystem::path agent = "/usr/lib/berth/berth-agent";
+  std::filesystem::path agent = "/usr/libexec/berth/berth-agent";
   std::filesystem::path agent_sockets = "/run/berth/agents";
 
   struct Podman {

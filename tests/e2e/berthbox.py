@@ -149,6 +149,8 @@ class Box:
     # -- the admin's side
     def berth(self, *args, check=True, timeout=60):
         """`berth --json …` on the admin socket: the parsed answer, or the finished process with check=False."""
+        if args[:2] in (("key", "revoke"), ("user", "remove")):
+            args = (*args, "--yes")  # nobody is there to be asked
         done = subprocess.run([self.bin / "berth", "--admin-socket", self.state / "admin.sock", "--json", *map(str, args)],
                               capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         if not check:
