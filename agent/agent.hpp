@@ -1,0 +1,52 @@
+// The agent: takes berthd's requests, runs what they ask for, reaps, and ends everything at SIGTERM.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "agent/children.hpp"
+#include "agent/connection.hpp"
+#include "agent/dialer.hpp"
+#include "agent/loop.hpp"
+#include "agent/services.hpp"
+#include "agent/sessions.hpp"
+#include "agent/sockets.hpp"
+#include "agent/user.hpp"
+
+namespace berth::agent {
+
+class Agent {
+ public:
+  Agent(Loop& loop, std::string socket_path, User user);
+  void start();  // dials
+  // One message of berthd. Whatever it is, the agent lives on: what it does not understand is answered with an error.
+  void handle(const std::shared_ptr<Connection>& connection, std::string_view text);
+  void child_ended();  // SIGCHLD
+  void stop();         // SIGTERM: hang up, terminate, after a grace kill; the loop stops when all are gone
+
+  void exec(const Request& request) { sessions_.exec(request); }
+  void resize(const Request& request) { sessions_.resize(request); }
+  void signal(const Request& request) { sessions_.signal(request); }
+  void connect(const Request& request) { sockets_.connect(request); }
+  void listen(const Request& request) { sockets_.listen(request); }
+  void credit(const Request& request) { sockets_.credit(request); }
+  void close(const Request& request) { sockets_.close(request); }
+  void service(const Request& request) { services_.ensure(request); }
+  void stop_service(const Request& request) { services_.stop(request); }
+  void report(const Request& request);
+
+ private:
+  void terminate_all();
+  void kill_all();
+
+  Loop& loop_;
+  User user_;
+  Children children_;
+  Sessions sessions_;
+  Sockets sockets_;
+  Services services_;
+  Dialer dialer_;
+  bool stopping_ = false;
+};
+
+}  // namespace berth::agent

@@ -1,0 +1,37 @@
+// connect and listen: sockets of the workspace's own network and file system, given away to berthd.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "agent/loop.hpp"
+#include "agent/request.hpp"
+#include "agent/resolver.hpp"
+
+namespace berth::agent {
+
+class Listening;
+
+class Sockets {
+ public:
+  explicit Sockets(Loop& loop);
+  ~Sockets();
+  void connect(const Request& request);
+  void listen(const Request& request);
+  void credit(const Request& request);  // berthd takes more connections of a listener
+  void close(const Request& request);
+  void connection_lost(std::uint64_t connection_id);  // its listeners end with it
+
+ private:
+  static constexpr std::size_t kMaxListeners = 512;
+  using Key = std::pair<std::uint64_t, std::uint64_t>;  // connection, operation
+  void start_listening(Key key, const Reply& reply, const std::vector<Address>& addresses, const std::string& what);
+
+  Loop& loop_;
+  std::map<Key, std::unique_ptr<Listening>> listeners_;
+  std::set<Key> resolving_;  // listeners whose host is being looked up
+};
+
+}  // namespace berth::agent
