@@ -63,10 +63,11 @@ std::vector<std::string> decode_list(const json& value, const char* key) {
 std::vector<std::pair<std::string, std::string>> decode_environment(const json& value) {
   if (!value.is_object()) throw BadRequest("'env' is no object");
   std::vector<std::pair<std::string, std::string>> pairs;
-  for (const auto& [name, text] : value.items()) {
-    if (name.empty() || name.find('=') != std::string::npos || name.find('\0') != std::string::npos)
+  for (const auto& [encoded, text] : value.items()) {
+    auto name = wire::decode_bytes(encoded);
+    if (!name || name->empty() || name->find('=') != std::string::npos || name->find('\0') != std::string::npos)
       throw BadRequest("'env' holds a name that no environment can have");
-    pairs.emplace_back(name, decode_field(text, "env"));
+    pairs.emplace_back(std::move(*name), decode_field(text, "env"));
   }
   return pairs;
 }

@@ -1,0 +1,103 @@
+// Inside of AgentLink: the connection, its operations and their answers. Everything runs on one lane.
+#pragma once
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/handles.hpp"
+#include "base/result.hpp"
+#include "tunnels/agent_link.hpp"
+#include "tunnels/wire.hpp"
+
+namespace berth::tunnels {
+
+// What kind of descriptor an answer must carry.
+enum class Expected { nothing, pipes, terminal, socket };
+// Checks kind and number, and makes each non-blocking and close-on-exec. Error{protocol} for anything else.
+Result<void> check_descriptors(const std::vector<FileDescriptor>& descriptors, Expected expected);
+
+// What may follow a request's `done`.
+enum class Follows { nothing, exit, connections };
+
+// One request and what came back for it. The link's table keeps it until the agent has said its last word on it, also when
+// nobody waits any more: a late answer is then known for what it is, and its descriptors are closed.
+struct Operation {
+  Operation(boost::asio::any_io_executor executor, Expected expected_descriptors, Follows what_follows)
+      : expected(expected_descriptors), follows(what_follows), changed(executor, boost::asio::steady_timer::time_point::max()) {}
+  const Expected expected;
+  const Follows follows;
+  bool answered = false;
+  bool abandoned = false;  // nobody waits
+  bool ended = false;      // exit or closed came, or the link went away (`lost`)
+  bool lost = false;
+  std::optional<Error> refused;  // the agent's answer: this, or the fields and descriptors
+  nlohmann::json fields;
+  std::vector<FileDescriptor> descriptors;
+  ExitStatus exit;
+  std::deque<Listener::Accepted> accepted;
+  boost::asio::steady_timer changed;  // cancelled when any of these changes; while unanswered also the deadline
+};
+
+class Link : public std::enable_shared_from_this<Link> {
+ public:
+  using Json = nlohmann::json;
+  Link(boost::asio::any_io_executor executor, FileDescriptor socket, std::function<void()> on_closed);
+  void start();
+  void close();  // by us: on_closed is not called
+  bool alive() const { return socket_.is_open(); }
+  boost::asio::any_io_executor executor() { return socket_.get_executor(); }
+
+  struct Asked {
+    std::uint64_t op = 0;
+    std::shared_ptr<Operation> operation;  // answered, descriptors checked
+    const Json& fields() const { return operation->fields; }
+  };
+  // Sends a request and waits for its answer, at most `limit`.
+  boost::asio::awaitable<Result<Asked>> ask(Json request, Expected expected, Follows follows, std::chrono::milliseconds limit);
+  // Sends without waiting; nothing comes back.
+  void tell(Json message);
+
+ private:
+  static constexpr std::size_t kMaxOperations = 4096;
+  static constexpr std::size_t kMaxQueued = 1024 * 1024;
+  static constexpr std::size_t kMaxAccepted = 64;
+
+  using Entry = std::unordered_map<std::uint64_t, std::shared_ptr<Operation>>::iterator;
+  static boost::asio::awaitable<void> read_messages(std::shared_ptr<Link> self);
+  static boost::asio::awaitable<void> write_messages(std::shared_ptr<Link> self);
+  Result<void> take(wire::Received& received);
+  Result<void> take_done(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_error(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_exit(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_accepted(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_closed(Entry entry, Json& message, wire::Received& received);
+  struct Kind {
+    std::string_view type;
+    Result<void> (Link::*take)(Entry, Json&, wire::Received&);
+  };
+  static const Kind kKinds[];
+  Result<void> send(std::string text);
+  void fail(const Error& why);
+  void shut();
+
+  boost::asio::posix::stream_descriptor socket_;
+  std::function<void()> on_closed_;
+  std::uint64_t last_op_ = 0;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Operation>> operations_;
+  std::deque<std::string> outgoing_;
+  std::size_t outgoing_bytes_ = 0;
+};
+
+}  // namespace berth::tunnels
