@@ -64,10 +64,10 @@ def test_output_after_client_half_close(ada):
 
 
 def test_server_closes_stdout_and_reads_on(ada):
-    """A command that closes its stdout can still take input: both directions end on their own."""
+    """A command that closes its output can still take input: both directions end on their own."""
     async def run():
         async with connect(ada) as connection:
-            process = await connection.create_process("exec >&-; cat > half-close.txt; exit 3")
+            process = await connection.create_process("exec >&- 2>&-; cat > half-close.txt; exit 3")
             assert await process.stdout.read() == ""  # EOF arrives while stdin is open
             process.stdin.write("after the end of stdout\n")
             process.stdin.write_eof()

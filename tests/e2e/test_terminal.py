@@ -78,10 +78,11 @@ def test_shell_prompt(ada):
 def test_control_c(ada):
     """Ctrl-C interrupts the running program, not the connection."""
     terminal = Terminal(ada)
-    terminal.send("trap 'echo caught; trap - INT' INT; echo rea''dy; sleep 300; echo after\n")
+    terminal.send("bash -c \"trap 'echo caught; exit 5' INT; echo rea''dy; while :; do sleep 0.1; done\"; echo code-$?\n")
     terminal.expect("ready")
     terminal.send("\x03")
     terminal.expect("caught")
+    terminal.expect("code-5")
     terminal.send("echo still-he''re\n")
     terminal.expect("still-here")
     terminal.send("exit 0\n")
