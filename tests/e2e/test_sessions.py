@@ -62,7 +62,7 @@ def test_tunnel_is_listed(box, ada):
         wait_until(lambda: _open(local), "ssh listens")
         with socket.create_connection(("127.0.0.1", local)) as connection:
             assert connection.recv(5) == b"hello"
-            row = wait_until(lambda: next((s for s in box.sessions("ada") if s["kind"] not in ("exec", "shell")), None), "it is listed")
+            row = wait_until(lambda: next((s for s in box.sessions("ada") if s["kind"] == "tunnel"), None), "it is listed")
             assert f"127.0.0.1:{remote}" in row["detail"]
     finally:
         for process in (tunnel, server):

@@ -1,5 +1,6 @@
 """Workspaces: made at the first connection, kept, named, stopped, reset."""
 
+import re
 import subprocess
 
 from berthbox import Client, wait_until
@@ -7,10 +8,9 @@ from berthbox import Client, wait_until
 
 def containers(box, user):
     """Names of this user's containers, asked from the engine itself."""
-    url = f"unix://{box.state}/podman/podman.sock"
-    out = subprocess.run(["podman", "--remote", "--url", url, "ps", "-a", "--format", "{{.Names}} {{.Labels}}"],
-                         capture_output=True, text=True, check=True, timeout=60).stdout
-    return [line.split()[0] for line in out.splitlines() if f"berth.user:{user} " in line + " " or f"berth.user:{user}]" in line]
+    instance = re.search(r'^instance = "(.*)"', (box.state / "keeper.toml").read_text(), re.M).group(1)
+    return subprocess.run(["podman", "ps", "-a", "--format", "{{.Names}}", "--filter", f"label=berth.owner={instance}", "--filter",
+                           f"label=berth.user={user}"], capture_output=True, text=True, check=True, timeout=60).stdout.split()
 
 
 def state_of(box, user, name="main"):
