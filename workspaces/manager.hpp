@@ -61,4 +61,13 @@ class Manager {
   virtual void shutdown() = 0;
 };
 
+struct ManagerOptions {
+  std::string keeper_socket;
+  std::string agent_socket_root;  // the keeper makes the folders in it; berthd only listens there
+  std::string jupyter_secret;     // binary; a workspace's Jupyter token is derived from it, so it outlives restarts
+};
+
+// `lanes` must outlive the manager; coroutines of it may be suspended on them, so drop it after the lanes have stopped.
+std::unique_ptr<Manager> make_manager(ManagerOptions options, Lanes& lanes);
+
 }  // namespace berth::workspaces

@@ -1,0 +1,39 @@
+#include "workspaces/jupyter.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+
+namespace berth::workspaces {
+
+std::string jupyter_token(std::string_view secret, const WorkspaceId& id) {
+  const std::string message = "jupyter\n" + id.user + "/" + id.name;
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(message.data()), message.size(),
+       digest.data(), &size);
+  std::string hex;
+  for (unsigned i = 0; i < size; ++i) {
+    hex += "0123456789abcdef"[digest[i] >> 4];
+    hex += "0123456789abcdef"[digest[i] & 15];
+  }
+  return hex;
+}
+
+tunnels::ServiceOptions jupyter_service(const WorkspaceId& id, const std::string& home, const std::string& token) {
+  tunnels::ServiceOptions options;
+  options.name = "jupyter";
+  options.argv = {"jupyter", "lab", "--no-browser",
+                  "--ServerApp.sock={socket}", "--ServerApp.sock_mode=0600",
+                  "--ServerApp.base_url=/w/" + id.user + "/" + id.name + "/jupyter/",
+                  "--ServerApp.allow_remote_access=True", "--ServerApp.quit_button=False",
+                  "--ServerApp.root_dir=" + home};
+  options.env["JUPYTER_TOKEN"] = token;
+  // The home is shared by the user's workspaces, whose process ids (and so the files' names) collide.
+  options.env["JUPYTER_RUNTIME_DIR"] = home + "/.local/share/jupyter/runtime-" + id.name;
+  options.start_limit = std::chrono::seconds(60);
+  return options;
+}
+
+}  // namespace berth::workspaces

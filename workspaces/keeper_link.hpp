@@ -1,0 +1,40 @@
+// The edge to berth-keeper, as the state machine of workspaces sees it. Lives on lane 0.
+#pragma once
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "workspaces/keeper_protocol.hpp"
+
+namespace berth::workspaces {
+
+struct EnsureEvents {
+  std::function<void(std::string line)> progress;
+  // The agent will dial in here: listen now.
+  std::function<void(std::string directory)> directory;
+};
+
+struct KeeperEvents {
+  std::function<void()> connected;                   // also again after a loss
+  std::function<void(const KeeperRecord&)> ended;    // pid: which run of it
+};
+
+class KeeperLink {
+ public:
+  virtual ~KeeperLink() = default;
+  virtual void start(KeeperEvents events) = 0;
+  virtual void close() = 0;
+  // Error{closed}: the keeper went away meanwhile; every request may be made again. Error{unavailable}: it is not there.
+  virtual boost::asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents events) = 0;
+  virtual boost::asio::awaitable<Result<void>> stop(WorkspaceId id) = 0;
+  virtual boost::asio::awaitable<Result<void>> remove(WorkspaceId id, bool with_home) = 0;
+  virtual boost::asio::awaitable<Result<std::vector<KeeperRecord>>> list() = 0;
+};
+
+// Over the keeper's Unix socket; dials again by itself.
+std::unique_ptr<KeeperLink> make_keeper_link(boost::asio::any_io_executor executor, std::string socket_path);
+
+}  // namespace berth::workspaces
