@@ -151,6 +151,8 @@ class Box:
         """`berth --json …` on the admin socket: the parsed answer, or the finished process with check=False."""
         if args[:2] in (("key", "revoke"), ("user", "remove")):
             args = (*args, "--yes")  # nobody is there to be asked
+        if args[:2] in (("user", "remove"), ("key", "revoke")):
+            args = (*args, "--yes")  # these ask
         done = subprocess.run([self.bin / "berth", "--admin-socket", self.state / "admin.sock", "--json", *map(str, args)],
                               capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         if not check:
