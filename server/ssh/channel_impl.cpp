@@ -32,6 +32,7 @@ class ChannelImpl::Writing {
 ChannelImpl::ChannelImpl(Connection& connection, std::uint32_t id, ChannelOpen opening, std::optional<Remote> remote,
                          std::uint32_t window)
     : connection_(&connection),
+      budget_(connection.budget()),
       id_(id),
       opening_(std::move(opening)),
       remote_(remote),
@@ -40,10 +41,14 @@ ChannelImpl::ChannelImpl(Connection& connection, std::uint32_t id, ChannelOpen o
       window_left_(window),
       readable_(connection.executor()),
       writable_(connection.executor()),
-      requested_(connection.executor()) {}
+      requested_(connection.executor()) {
+  ++budget_->channels;
+  budget_->windows += window_max_;
+}
 
 ChannelImpl::~ChannelImpl() {
-  if (connection_) connection_->channel_destroyed(window_max_);
+  --budget_->channels;
+  budget_->windows -= window_max_;
 }
 
 void ChannelImpl::confirm() {
@@ -166,11 +171,17 @@ void ChannelImpl::send_close() {
   close_sent_ = true;
   connection_->send(PacketWriter(kMsgChannelClose).u32(remote_->id).bytes());
   writable_.notify();
+  connection_->output_ready().notify();
   finish_if_closed();
 }
 
 void ChannelImpl::finish_if_closed() {
-  if (close_sent_ && close_received_ && connection_) connection_->forget_channel(id_);
+  if (close_sent_ && close_received_) leave_connection();
+}
+
+// What the peer sent stays readable; the number is free for another channel.
+void ChannelImpl::leave_connection() {
+  if (connection_) std::exchange(connection_, nullptr)->forget_channel(id_);
 }
 
 Error ChannelImpl::closed_error() const {
@@ -200,7 +211,7 @@ void ChannelImpl::on_refusal(Error error) {
   writable_.notify();
   readable_.notify();
   requested_.notify();
-  if (connection_) connection_->forget_channel(id_);
+  leave_connection();
 }
 
 ChannelImpl::Violation ChannelImpl::on_data(std::string_view data, bool extended) {

@@ -2,6 +2,7 @@
 // channel sends its own. Ends with the connection, but what the peer sent before stays readable.
 #pragma once
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,12 @@ namespace berth::ssh {
 class Connection;
 
 inline constexpr std::uint32_t kMaxPacket = 32 * 1024;  // data in one packet, either way; what OpenSSH uses
+
+// What the channels of one connection take up together; a channel counts until nobody holds it any more.
+struct ChannelBudget {
+  int channels = 0;
+  std::uint64_t windows = 0;  // bytes
+};
 
 class ChannelImpl final : public Channel {
  public:
@@ -73,9 +80,11 @@ class ChannelImpl final : public Channel {
   void refill_window(std::size_t taken);
   void send_close();
   void finish_if_closed();
+  void leave_connection();
   Error closed_error() const;
 
-  Connection* connection_;
+  Connection* connection_;  // none after the channel or the connection has ended
+  const std::shared_ptr<ChannelBudget> budget_;
   const std::uint32_t id_;
   const ChannelOpen opening_;
   std::optional<Remote> remote_;

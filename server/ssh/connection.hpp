@@ -44,7 +44,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   Signal& output_ready() { return output_ready_; }
   void violation(std::string_view text);
   void forget_channel(std::uint32_t id);
-  void channel_destroyed(std::uint32_t window);
+  const std::shared_ptr<ChannelBudget>& budget() const { return budget_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -100,7 +100,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   std::shared_ptr<ChannelImpl> channel_of(std::uint32_t id);
   void apply(ChannelImpl::Violation violation);
   std::shared_ptr<ChannelImpl> make_channel(ChannelOpen opening, std::optional<ChannelImpl::Remote> remote);
-  bool channels_exhausted() const { return live_channels_ >= options_->max_channels; }
+  bool channels_exhausted() const { return budget_->channels >= options_->max_channels; }
 
   boost::asio::ip::tcp::socket socket_;
   const boost::asio::any_io_executor executor_;
@@ -131,8 +131,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   std::optional<AuthEntry> auth_current_;
 
   std::vector<std::shared_ptr<ChannelImpl>> channels_;  // by our number; empty places are free
-  int live_channels_ = 0;
-  std::uint64_t window_total_ = 0;
+  const std::shared_ptr<ChannelBudget> budget_ = std::make_shared<ChannelBudget>();
   bool no_more_sessions_ = false;
   std::deque<std::shared_ptr<Channel>> new_channels_;
   std::deque<PendingGlobal> globals_;

@@ -27,12 +27,10 @@ std::shared_ptr<Channel> handle_of(const std::shared_ptr<ChannelImpl>& channel) 
 std::shared_ptr<ChannelImpl> Connection::make_channel(ChannelOpen opening, std::optional<ChannelImpl::Remote> remote) {
   const auto place = std::find(channels_.begin(), channels_.end(), nullptr);
   const auto id = static_cast<std::uint32_t>(place - channels_.begin());
-  const std::uint64_t left = kWindowBudget - std::min(window_total_, kWindowBudget);
+  const std::uint64_t left = kWindowBudget - std::min(budget_->windows, kWindowBudget);
   const auto window = static_cast<std::uint32_t>(
       std::max<std::uint64_t>(std::min<std::uint64_t>(options_->initial_window, left / 2), kSmallestWindow));
   auto channel = std::make_shared<ChannelImpl>(*this, id, std::move(opening), remote, window);
-  ++live_channels_;
-  window_total_ += window;
   if (place == channels_.end()) {
     channels_.push_back(channel);
   } else {
@@ -44,11 +42,6 @@ std::shared_ptr<ChannelImpl> Connection::make_channel(ChannelOpen opening, std::
 void Connection::forget_channel(std::uint32_t id) {
   if (id < channels_.size()) channels_[id].reset();
   while (!channels_.empty() && !channels_.back()) channels_.pop_back();
-}
-
-void Connection::channel_destroyed(std::uint32_t window) {
-  --live_channels_;
-  window_total_ -= window;
 }
 
 std::shared_ptr<ChannelImpl> Connection::channel_of(std::uint32_t id) {
