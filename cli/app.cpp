@@ -148,12 +148,18 @@ int run(std::vector<std::string> arguments, Streams streams, const Clock& clock)
   app.set_version_flag("--version", "berth " BERTH_VERSION);
   app.require_subcommand(1);
   const std::vector<Parsed> parsers = add_commands(app);
+  const CLI::App* help = app.add_subcommand("help", "this list");
   app.footer(exit_code_help());  // after the commands, which would take it over
+  const std::string overview = app.help();
   try {
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     return report_parse_error(app, error, streams);
+  }
+  if (help->parsed()) {
+    streams.out << overview;
+    return static_cast<int>(ExitCode::done);
   }
   try {
     for (const Parsed& parsed : parsers) {

@@ -197,6 +197,7 @@ Result<void> Daemon::listen() {
   }
   auto admin = web::listen_unix(*lanes_.front(), settings_.admin.socket);
   if (!admin) return admin.error();
+  if (Result<void> given = give_to_group(settings_.admin.socket, settings_.admin.socket_group); !given) return given;
   web_->listen_admin(*lanes_.front(), std::move(*admin));
   return {};
 }

@@ -1,5 +1,10 @@
 #include "server/listeners.hpp"
 
+#include <grp.h>
+#include <unistd.h>
+
+#include <boost/asio/ip/v6_only.hpp>
+
 #include "web/server.hpp"
 
 namespace berth::server {
@@ -33,6 +38,14 @@ Result<std::vector<Acceptor>> listen_on_lanes(Lanes& lanes, const ListenAddress&
     acceptors.push_back(std::move(*acceptor));
   }
   return acceptors;
+}
+
+Result<void> give_to_group(const std::filesystem::path& path, const std::string& group) {
+  if (group.empty()) return {};
+  const ::group* entry = ::getgrnam(group.c_str());
+  if (entry == nullptr) return Error{ErrorKind::invalid, "admin.socket_group: there is no group '" + group + "' on this machine"};
+  if (::lchown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0) return {};
+  return Error{ErrorKind::denied, "admin.socket_group: berthd cannot give " + path.string() + " to '" + group + "': its user must be a member"};
 }
 
 }  // namespace berth::server

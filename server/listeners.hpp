@@ -1,7 +1,9 @@
 // The sockets that berthd listens on.
 #pragma once
 #include <boost/asio/ip/tcp.hpp>
+#include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/lane.hpp"
@@ -14,5 +16,8 @@ using Acceptor = boost::asio::ip::tcp::acceptor;
 // One acceptor for each lane on the same address. Bound first without SO_REUSEPORT: with it, a second berthd of the same user would
 // silently share the port instead of failing with "Address already in use".
 Result<std::vector<Acceptor>> listen_on_lanes(Lanes& lanes, const ListenAddress& address);
+
+// Gives the admin socket to a group, of which berthd's user must be a member. Nothing to do for an empty name.
+Result<void> give_to_group(const std::filesystem::path& path, const std::string& group);
 
 }  // namespace berth::server

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/human.hpp"
 #include "base/table.hpp"
 
 namespace berth::server {
@@ -33,14 +34,14 @@ Answer run_approve(std::shared_ptr<Connection> connection, Words words) {
   if (!pending) co_return pending.error();
   Result<void> approved = co_await connection->services.web_logins.approve_code(connection->actor(), words[0]);
   if (!approved) co_return approved.error();
-  co_return "Approved: the browser at " + pending->address + " (" + pending->user_agent + ") is now logged in as " + connection->user.name +
+  co_return "Approved: the browser at " + pending->address + " (" + printable(pending->user_agent) + ") is now logged in as " + connection->user.name +
       ".\nIf that was not you: berth web-session list, then berth web-session end ID\n";
 }
 
 Answer run_whoami(std::shared_ptr<Connection> connection, Words) {
   const auth::Key& key = connection->key;
   co_return "user " + connection->user.name + ", role " + std::string(auth::name_of(connection->user.role)) + ", workspace " +
-      connection->workspace.name + "\nkey " + key.fingerprint + (key.comment.empty() ? "" : " (" + key.comment + ")") + ", expires " +
+      connection->workspace.name + "\nkey " + key.fingerprint + (key.comment.empty() ? "" : " (" + printable(key.comment) + ")") + ", expires " +
       (key.expires_at == Timestamp{} ? "never" : when(key.expires_at)) + "\n";
 }
 

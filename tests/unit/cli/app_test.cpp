@@ -10,6 +10,7 @@ TEST_F(CliTest, HelpListsCommandsAndExitCodes) {
   EXPECT_EQ(ran.code, 0);
   for (const Noun& noun : all_nouns()) EXPECT_NE(ran.out.find("  " + std::string(noun.name)), std::string::npos);
   for (const ExitCodeRow& row : kExitCodes) EXPECT_NE(ran.out.find(row.meaning), std::string::npos);
+  EXPECT_EQ(berth_alone({"help"}).out, ran.out);
   EXPECT_EQ(berth_alone({"key", "add", "--help"}).out.find("Exit codes"), std::string::npos);
   EXPECT_EQ(berth_alone({"completion", "--help"}).out.find("words"), std::string::npos);
 }
