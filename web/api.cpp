@@ -1,0 +1,201 @@
+#include "web/api.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/hmac.h>
+
+#include <charconv>
+
+#include "base/log.hpp"
+#include "web/cookies.hpp"
+#include "web/lane_server.hpp"
+#include "web/pages.hpp"
+#include "web/records.hpp"
+
+namespace berth::web {
+namespace asio = boost::asio;
+namespace {
+
+constexpr Route kRoutes[] = {
+    {"GET", "/me", Need::user, get_me},
+    {"POST", "/login/link", Need::anyone, post_login_link},
+    {"POST", "/login/code", Need::anyone, post_login_code},
+    {"GET", "/login/code", Need::anyone, get_login_code},
+    {"POST", "/logout", Need::user, post_logout},
+    {"GET", "/web-sessions", Need::user, get_web_sessions},
+    {"DELETE", "/web-sessions/{id}", Need::user, delete_web_session},
+    {"GET", "/workspaces", Need::user, get_workspaces},
+    {"POST", "/workspaces/{user}/{name}/start", Need::user, post_start},
+    {"POST", "/workspaces/{user}/{name}/stop", Need::user, post_stop},
+    {"POST", "/workspaces/{user}/{name}/reset", Need::user, post_reset},
+    {"DELETE", "/workspaces/{user}/{name}", Need::user, delete_workspace},
+    {"GET", "/keys", Need::user, get_keys},
+    {"DELETE", "/keys/{fingerprint}", Need::admin, delete_key},
+    {"GET", "/users", Need::auditor, get_users},
+    {"POST", "/users", Need::admin, post_user},
+    {"GET", "/users/{name}", Need::auditor, get_user},
+    {"PATCH", "/users/{name}", Need::admin, patch_user},
+    {"DELETE", "/users/{name}", Need::admin, delete_user},
+    {"POST", "/users/{name}/keys", Need::admin, post_key},
+    {"GET", "/sessions", Need::user, get_sessions},
+    {"DELETE", "/sessions/{id}", Need::user, delete_session},
+    {"GET", "/status", Need::auditor, get_status},
+    {"GET", "/audit", Need::auditor, get_audit},
+    {"GET", "/audit/verify", Need::auditor, get_audit_verify},
+    {"GET", "/backup", Need::admin_socket, get_backup},
+};
+
+bool meets(const Caller& caller, Need need) {
+  switch (need) {
+    case Need::anyone: return true;
+    case Need::user: return true;  // being known is checked before
+    case Need::auditor: return caller.reads_all();
+    case Need::admin: return caller.is_admin();
+    case Need::admin_socket: return caller.admin_socket;
+  }
+  return false;
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// What a browser must show to change something: our own origin, and (when logged in) the token that only our pages can read.
+std::optional<Response> refuse_forgery(const LaneServer& lane, const Connection& client, const Caller& caller, Need need) {
+  const RequestHead& head = client.head;
+  if (caller.admin_socket || head.method == "GET" || head.method == "HEAD") return std::nullopt;
+  const std::string_view origin = head.find(Name::origin);
+  if (origin.empty() || !lane.shared.origins.is_own(origin, Face::portal, head.host, client.secure))
+    return error_response(403, "denied", "This request did not come from Berth's own pages (Origin).");
+  if (need != Need::anyone && !equal_in_constant_time(head.find(Name::x_berth_csrf), csrf_token(lane, caller.cookie)))
+    return error_response(403, "denied", "The X-Berth-CSRF header is missing or wrong; reload the page.");
+  return std::nullopt;
+}
+
+struct Found { const Route* route; std::vector<std::string> params; std::string other_methods; };
+
+Found find_route(std::string_view method, std::string_view path) {
+  Found found{nullptr, {}, {}};
+  for (const Route& route : kRoutes) {
+    auto params = match_pattern(route.pattern, path);
+    if (!params) continue;
+    if (route.method == method || (route.method == "GET" && method == "HEAD")) return {&route, std::move(*params), {}};
+    found.other_methods += (found.other_methods.empty() ? "" : ", ") + std::string(route.method);
+  }
+  return found;
+}
+
+// Everything that is decided before a handler runs. nullopt: go on.
+std::optional<Response> refuse(const LaneServer& lane, const Connection& client, const Caller& caller, const Found& found) {
+  if (!found.route && found.other_methods.empty()) return error_response(404, "not_found", "There is no such path in the API.");
+  if (!found.route) {
+    Response response = error_response(405, "invalid", "This path does not answer this method.");
+    response.headers.emplace_back("Allow", found.other_methods);
+    return response;
+  }
+  if (found.route->need != Need::anyone && caller.actor.name.empty()) return error_response(401, "denied", "Log in first.");
+  if (auto forged = refuse_forgery(lane, client, caller, found.route->need)) return forged;
+  if (!meets(caller, found.route->need)) {
+    const bool hidden = found.route->need == Need::admin_socket;
+    return error_response(403, "denied", hidden ? "Only the admin socket of the machine answers this." : "Your role does not allow this.");
+  }
+  return std::nullopt;
+}
+
+asio::awaitable<Result<nlohmann::json>> read_json(Connection& client, std::size_t limit) {
+  auto text = co_await client.read_body(limit);
+  if (!text) co_return text.error();
+  if (text->empty()) co_return json_result(nlohmann::json::object());
+  auto parsed = nlohmann::json::parse(*text, nullptr, false);
+  if (!parsed.is_object()) co_return Error{ErrorKind::invalid, "the request body is not a JSON object"};
+  co_return json_result(std::move(parsed));
+}
+
+asio::awaitable<ApiReply> call_handler(LaneServer& lane, Connection& client, Caller caller, Found found) {
+  auto body = co_await read_json(client, lane.limits().api_body_bytes);
+  if (!body) co_return body.error();
+  ApiCall call{lane, client, std::move(caller), std::move(found.params), std::move(*body)};
+  co_return co_await found.route->handler(call);
+}
+
+}  // namespace
+
+std::span<const Route> api_routes() { return kRoutes; }
+
+std::optional<std::vector<std::string>> match_pattern(std::string_view pattern, std::string_view path) {
+  std::vector<std::string> params;
+  while (true) {
+    if (pattern.empty() || path.empty()) return pattern.empty() && path.empty() ? std::optional(std::move(params)) : std::nullopt;
+    if (pattern.front() != '/' || path.front() != '/') return std::nullopt;
+    pattern.remove_prefix(1);
+    path.remove_prefix(1);
+    const std::string_view wanted = pattern.substr(0, pattern.find('/')), got = path.substr(0, path.find('/'));
+    if (wanted.starts_with('{')) {
+      auto decoded = percent_decode(got);
+      if (!decoded || decoded->empty()) return std::nullopt;
+      params.push_back(std::move(*decoded));
+    } else if (wanted != got) {
+      return std::nullopt;
+    }
+    pattern.remove_prefix(wanted.size());
+    path.remove_prefix(got.size());
+  }
+}
+
+std::optional<std::string> ApiCall::query(std::string_view name) const { return query_value(client.head.query(), name); }
+
+std::size_t ApiCall::query_number(std::string_view name, std::size_t fallback, std::size_t max) const {
+  const auto text = query(name);
+  std::size_t number = 0;
+  if (!text) return fallback;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc{} || end != text->data() + text->size() || number == 0) return fallback;
+  return std::min(number, max);
+}
+
+Result<std::string> ApiCall::text(std::string_view name, std::optional<std::string> fallback) const {
+  const auto found = body.find(name);
+  if (found == body.end() || found->is_null()) {
+    if (fallback) return *fallback;
+    return Error{ErrorKind::invalid, "'" + std::string(name) + "' is missing"};
+  }
+  if (!found->is_string()) return Error{ErrorKind::invalid, "'" + std::string(name) + "' is not a string"};
+  return found->get<std::string>();
+}
+
+std::string csrf_token(const LaneServer& lane, std::string_view cookie) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  const std::string bound = "csrf:" + std::string(cookie);
+  const std::string& secret = lane.shared.csrf_secret;
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(bound.data()), bound.size(), digest, &size);
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string token;
+  for (unsigned i = 0; i < size; ++i) {
+    token += kHex[digest[i] >> 4];
+    token += kHex[digest[i] & 15];
+  }
+  return token;
+}
+
+asio::awaitable<void> serve_api(LaneServer& lane, Connection& client, Caller caller) {
+  Found found = find_route(client.head.method, client.head.path().substr(kApiPrefix.size()));
+  auto refused = refuse(lane, client, caller, found);
+  if (refused) {
+    add_security_headers(*refused, false);
+    (void)co_await client.send(std::move(*refused));
+    co_return;
+  }
+  // The body ends the connection's wait, so a handler's failure leaves it in order.
+  ApiReply reply = Error{ErrorKind::internal, "the request failed; the server's log says why"};
+  try {
+    reply = co_await call_handler(lane, client, std::move(caller), std::move(found));
+  } catch (const std::exception& error) {
+    log_error("web.api", {{"path", client.head.path()}, {"error", std::string_view(error.what())}});
+  }
+  if (reply && !*reply) co_return;
+  Response response = reply ? std::move(**reply) : error_response(reply.error());
+  add_security_headers(response, false);
+  (void)co_await client.send(std::move(response));
+}
+
+}  // namespace berth::web

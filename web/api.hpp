@@ -1,0 +1,97 @@
+// The HTTP API (docs/api.md): one constexpr table of routes for both faces. What is not in the table is refused.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/directory.hpp"
+#include "auth/web_logins.hpp"
+#include "web/connection.hpp"
+
+namespace berth::web {
+
+// Who calls.
+struct Caller {
+  auth::Actor actor;
+  std::optional<auth::WebLogins::Valid> login;  // by browser
+  std::string cookie;                           // of that browser
+  bool admin_socket = false;
+  bool is_admin() const { return actor.role == auth::Role::admin; }
+  bool reads_all() const { return actor.role != auth::Role::user; }
+};
+
+enum class Need : std::uint8_t { anyone, user, auditor, admin, admin_socket };
+
+struct ApiCall {
+  LaneServer& lane;
+  Connection& client;
+  Caller caller;
+  std::vector<std::string> params;  // what the pattern's {…} matched, decoded
+  nlohmann::json body;              // an object; empty when there was none
+
+  std::optional<std::string> query(std::string_view name) const;
+  bool query_flag(std::string_view name) const { return query(name) == "1"; }
+  // A number from 1 to `max` in the query; `fallback` when it is not there or is not one.
+  std::size_t query_number(std::string_view name, std::size_t fallback, std::size_t max) const;
+  // A string in the body; Error{invalid} when it is missing (without a fallback), or not a string.
+  Result<std::string> text(std::string_view name, std::optional<std::string> fallback = std::nullopt) const;
+};
+
+// nullopt: the handler has written its answer itself.
+using ApiReply = Result<std::optional<Response>>;
+using ApiHandler = boost::asio::awaitable<ApiReply> (*)(ApiCall& call);
+
+struct Route {
+  std::string_view method, pattern;  // below /api/v1
+  Need need;
+  ApiHandler handler;
+};
+std::span<const Route> api_routes();
+
+// `path` against a pattern such as "/users/{name}/keys". The captured segments, percent-decoded.
+std::optional<std::vector<std::string>> match_pattern(std::string_view pattern, std::string_view path);
+
+inline constexpr std::string_view kApiPrefix = "/api/v1";
+// Serves one request below kApiPrefix. The caller has been identified (not logged in: an empty actor name).
+boost::asio::awaitable<void> serve_api(LaneServer& lane, Connection& client, Caller caller);
+
+// The token that X-Berth-CSRF must equal: bound to the browser's session.
+std::string csrf_token(const LaneServer& lane, std::string_view cookie);
+
+// Handlers, by file.
+// api_login.cpp
+boost::asio::awaitable<ApiReply> get_me(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_login_link(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_login_code(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_login_code(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_logout(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_web_sessions(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_web_session(ApiCall& call);
+// api_workspaces.cpp
+boost::asio::awaitable<ApiReply> get_workspaces(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_start(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_stop(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_reset(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_workspace(ApiCall& call);
+// api_users.cpp
+boost::asio::awaitable<ApiReply> get_keys(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_key(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_key(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_users(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_user(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_user(ApiCall& call);
+boost::asio::awaitable<ApiReply> patch_user(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_user(ApiCall& call);
+// api_admin.cpp
+boost::asio::awaitable<ApiReply> get_sessions(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_session(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_status(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_audit(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_audit_verify(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_backup(ApiCall& call);
+
+}  // namespace berth::web

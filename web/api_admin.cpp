@@ -1,0 +1,117 @@
+// Sessions, status, the audit trail and backups.
+#include <fcntl.h>
+#include <openssl/rand.h>
+
+#include "auth/audit.hpp"
+#include "auth/sessions.hpp"
+#include "web/api.hpp"
+#include "web/lane_server.hpp"
+#include "web/pages.hpp"
+#include "web/records.hpp"
+
+namespace berth::web {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t kDefaultRows = 200, kMaxRows = 10'000, kBackupPart = 256 * 1024;
+
+asio::awaitable<std::optional<std::int64_t>> verify_audit(const WebServices& services) {
+  const auto reader = services.store.open_reader();
+  co_return services.audit.verify(*reader);
+}
+
+std::string random_name() {
+  unsigned char bytes[8];
+  RAND_bytes(bytes, sizeof bytes);
+  std::string name;
+  for (const unsigned char byte : bytes) name += "0123456789abcdef"[byte >> 4], name += "0123456789abcdef"[byte & 15];
+  return name;
+}
+
+asio::awaitable<Result<void>> send_file(ApiCall& call, int file) {
+  Response head;
+  head.content_type = "application/vnd.sqlite3";
+  add_security_headers(head, false);
+  auto sent = co_await call.client.start_parts(std::move(head));
+  std::string part(kBackupPart, '\0');
+  while (sent) {
+    const ssize_t got = ::read(file, part.data(), kBackupPart);
+    if (got < 0) co_return errno_error("cannot read the copy", errno);
+    if (got == 0) co_return co_await call.client.finish_parts();
+    sent = co_await call.client.send_part({part.data(), static_cast<std::size_t>(got)});
+  }
+  co_return sent.error();
+}
+
+}  // namespace
+
+asio::awaitable<ApiReply> get_sessions(ApiCall& call) {
+  const auto& sessions = call.lane.services().sessions;
+  const std::string user = call.caller.reads_all() ? call.query("user").value_or("") : call.caller.actor.name;
+  const auto rows = call.query_flag("all") ? sessions.history(*call.lane.reader, call.query_number("limit", kDefaultRows, kMaxRows), user) : sessions.live();
+  nlohmann::json items = nlohmann::json::array();
+  for (const auth::SessionRecord& row : rows)
+    if (user.empty() || row.user == user) items.push_back(to_json(row));
+  co_return list_response(std::move(items));
+}
+
+asio::awaitable<ApiReply> delete_session(ApiCall& call) {
+  auto& sessions = call.lane.services().sessions;
+  const std::string& id = call.params[0];
+  for (const auth::SessionRecord& row : sessions.live()) {
+    if (row.id != id || (row.user != call.caller.actor.name && !call.caller.is_admin())) continue;
+    const std::size_t ended = sessions.kill(id, "ended by " + call.caller.actor.name);
+    call.lane.services().audit.note(call.caller.actor, "session.kill", id, "ok");
+    co_return json_response({{"ended", ended}});
+  }
+  co_return Error{ErrorKind::not_found, "there is no live session '" + id + "'"};
+}
+
+asio::awaitable<ApiReply> get_status(ApiCall& call) {
+  const auto& services = call.lane.services();
+  const WebOptions& options = call.lane.shared.options;
+  auto all = co_await services.manager.list(call.lane.lane, {});
+  std::size_t running = 0;
+  if (all)
+    for (const auto& status : *all) running += status.state == workspaces::WorkspaceState::running ? 1 : 0;
+  const auto uptime = std::chrono::steady_clock::now() - call.lane.shared.started_at;
+  nlohmann::json status = {{"version", options.version},
+                           {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()},
+                           {"lanes", call.lane.shared.lanes.size()},
+                           {"users", services.directory.list_users(*call.lane.reader).size()},
+                           {"keys", services.directory.list_keys(*call.lane.reader, {}).size()},
+                           {"live_sessions", services.sessions.live().size()},
+                           {"workspaces_running", all ? nlohmann::json(running) : nlohmann::json(nullptr)},
+                           {"ssh_address", options.ssh_address},
+                           {"web_address", options.web_address}};
+  co_return json_response(status);
+}
+
+asio::awaitable<ApiReply> get_audit(ApiCall& call) {
+  nlohmann::json items = nlohmann::json::array();
+  for (const auth::AuditRow& row : call.lane.services().audit.tail(*call.lane.reader, call.query_number("limit", kDefaultRows, kMaxRows))) items.push_back(to_json(row));
+  co_return list_response(std::move(items));
+}
+
+asio::awaitable<ApiReply> get_audit_verify(ApiCall& call) {
+  auto& background = call.lane.shared.background;
+  const auto broken = co_await asio::co_spawn(background, verify_audit(call.lane.services()), asio::use_awaitable);
+  if (broken) co_return json_response({{"ok", false}, {"first_broken", *broken}});
+  co_return json_response({{"ok", true}});
+}
+
+asio::awaitable<ApiReply> get_backup(ApiCall& call) {
+  const auto path = call.lane.shared.options.state_dir / (".backup-" + random_name());
+  auto copied = co_await call.lane.services().store.backup(path);
+  FileDescriptor file(copied ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1);
+  const int why = errno;
+  ::unlink(path.c_str());
+  if (!copied) co_return copied.error();
+  if (!file) co_return errno_error("cannot read the copy", why);
+  call.lane.services().audit.note(call.caller.actor, "backup", "store", "ok");
+  auto sent = co_await send_file(call, file.get());
+  if (!sent) call.client.stream.close();  // no last chunk: the client sees that the copy was cut
+  co_return std::nullopt;
+}
+
+}  // namespace berth::web

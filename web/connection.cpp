@@ -1,0 +1,218 @@
+#include "web/connection.hpp"
+
+#include "web/lane_server.hpp"
+
+namespace berth::web {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t kLingerBytes = 1024 * 1024;
+constexpr std::chrono::milliseconds kLinger{2'000};
+
+}  // namespace
+
+Connection::Connection(LaneServer& server, FileDescriptor socket, Peer from, bool is_secure)
+    : lane(server), stream(server.executor(), std::move(socket), server.deadlines), peer(std::move(from)), secure(is_secure) {
+  stream.write_limit(lane.limits().write);
+  lane.enter(*this);
+}
+
+Connection::~Connection() { lane.leave(*this); }
+
+asio::awaitable<Result<void>> Connection::next_head() {
+  if (in_from_ == in_.size()) in_.clear();
+  else in_.erase(0, in_from_);
+  in_from_ = 0;
+  in_ += carry_;
+  std::string().swap(carry_);
+  head.fields.clear();
+  auto filled = co_await fill_head();
+  idle_ = false;
+  if (!filled) co_return filled.error();
+  ++lane.counters.requests;
+  body_bytes_read = 0;
+  continue_sent_ = false;
+  body_left_ = head.framing == Framing::length ? head.content_length : 0;
+  body_done_ = head.framing == Framing::none;
+  chunks_ = {};
+  keep_open_ = head.keep_alive && !lane.stopping();
+  co_return Result<void>{};
+}
+
+// Reads until there is a whole, well-formed head. Bad ones are answered here.
+asio::awaitable<Result<void>> Connection::fill_head() {
+  const WebLimits& limits = lane.limits();
+  HeadScanner scanner;
+  bool begun = false;
+  stream.read_within(limits.idle);
+  idle_ = true;
+  while (true) {
+    if (!in_.empty()) {
+      if (!begun) stream.read_within(limits.head);
+      begun = true;
+      idle_ = false;
+      const auto state = scanner.scan(in_);
+      if (state == HeadScanner::State::bad) co_return co_await refuse(400, "the request is not HTTP/1.1");
+      const bool long_line = scanner.first_line() > limits.request_line_bytes || (scanner.first_line() == 0 && in_.size() > limits.request_line_bytes);
+      if (long_line) co_return co_await refuse(414, "the request line is too long");
+      if (state == HeadScanner::State::complete ? scanner.size() > limits.head_bytes : in_.size() > limits.head_bytes)
+        co_return co_await refuse(431, "the header fields are too long");
+      if (state == HeadScanner::State::complete) break;
+    }
+    if (lane.stopping() && !begun) co_return Error{ErrorKind::closed, "the server is stopping"};
+    const Moved moved = stream.try_read(lane.scratch.data(), lane.scratch.size());
+    if (moved.kind == Moved::Kind::bytes) {
+      in_.append(lane.scratch.data(), moved.bytes);
+      continue;
+    }
+    if (moved.kind != Moved::Kind::blocked) co_return Error{ErrorKind::closed, "the client left"};
+    if (in_.empty()) {
+      std::string().swap(in_);
+      stream.shrink();
+    }
+    auto ready = co_await stream.wait_readable();
+    if (!ready && ready.error().kind == ErrorKind::timeout && begun) co_return co_await refuse(408, "the request took too long to arrive");
+    if (!ready) co_return ready.error();
+  }
+  stream.no_read_deadline();
+  in_from_ = scanner.size();
+  if (auto error = parse_request(std::string_view(in_).substr(0, scanner.size()), head)) co_return co_await refuse(error->status, error->why);
+  co_return Result<void>{};
+}
+
+asio::awaitable<Result<void>> Connection::refuse(int status, std::string_view why) {
+  ++lane.counters.refused;
+  head = {};
+  body_done_ = keep_open_ = false;
+  Response response = error_response(status, status == 408 ? "timeout" : status == 413 || status == 414 || status == 431 ? "too_large" : "invalid", why);
+  (void)co_await send(std::move(response));
+  co_await linger_close();
+  co_return Error{ErrorKind::protocol, std::string(why)};
+}
+
+asio::awaitable<Result<std::string_view>> Connection::read_raw_body(std::string* decoded) {
+  if (body_done_) co_return std::string_view{};
+  std::string_view data = std::string_view(in_).substr(in_from_);
+  const bool buffered = !data.empty();
+  if (!buffered) {
+    if (head.expects_continue && !continue_sent_) {
+      continue_sent_ = true;
+      auto sent = co_await stream.write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (!sent) co_return sent.error();
+    }
+    stream.read_within(lane.limits().body);
+    auto got = co_await stream.read_some(lane.scratch.data(), lane.scratch.size());
+    stream.no_read_deadline();
+    if (!got) co_return got.error();
+    if (*got == 0) co_return Error{ErrorKind::closed, "the request body ended early"};
+    data = {lane.scratch.data(), *got};
+  }
+  std::size_t used = 0;
+  if (head.framing == Framing::length) {
+    used = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, data.size()));
+    body_left_ -= used;
+    body_done_ = body_left_ == 0;
+    if (decoded) decoded->append(data.substr(0, used));
+  } else {
+    const auto state = chunks_.scan(data, used, decoded);
+    // Trailers would reach the workspace unchecked, and nothing in a browser sends them.
+    if (state == ChunkScanner::State::bad || chunks_.has_trailers()) co_return Error{ErrorKind::invalid, "the request body's chunks are malformed"};
+    body_done_ = state == ChunkScanner::State::complete;
+  }
+  if (buffered) in_from_ += used;
+  else if (used < data.size()) carry_.assign(data.substr(used));
+  body_bytes_read += used;
+  co_return data.substr(0, used);
+}
+
+asio::awaitable<Result<std::string>> Connection::read_body(std::size_t limit) {
+  const Error too_large{ErrorKind::too_large, "the request body is larger than " + std::to_string(limit) + " bytes"};
+  if (head.framing == Framing::length && head.content_length > limit) co_return too_large;
+  std::string body;
+  while (!body_done_) {
+    auto part = co_await read_raw_body(&body);
+    if (!part) co_return part.error();
+    // Chunk framing counts too: endless tiny chunks are as bad as a long body.
+    if (body.size() > limit || body_bytes_read > 8 * limit + 1024) co_return too_large;
+  }
+  co_return body;
+}
+
+void Connection::append_head(std::string& out, const Response& response) {
+  append_status_line(out, response.status);
+  append_field(out, "Date", http_date());
+  if (!response.content_type.empty()) append_field(out, "Content-Type", response.content_type);
+  for (const auto& [name, value] : response.headers) append_field(out, name, value);
+  if (!keep_open_) out += "Connection: close\r\n";
+  else if (head.minor == 0) out += "Connection: keep-alive\r\n";
+}
+
+asio::awaitable<Result<void>> Connection::send(Response response) {
+  if (!body_done_ || lane.stopping()) keep_open_ = false;
+  lane.counters.count_response(response.status);
+  std::string out;
+  out.reserve(512 + response.body.size());
+  append_head(out, response);
+  if (response.status != 304 && response.status != 204) append_field(out, "Content-Length", std::to_string(response.body.size()));
+  out += "\r\n";
+  if (head.method != "HEAD") out += response.body;
+  co_return co_await stream.write(out);
+}
+
+asio::awaitable<Result<void>> Connection::start_parts(Response response) {
+  if (!body_done_ || head.minor == 0) keep_open_ = false;
+  lane.counters.count_response(response.status);
+  chunked_out_ = head.minor == 1;
+  std::string out;
+  append_head(out, response);
+  if (chunked_out_) out += "Transfer-Encoding: chunked\r\n";
+  out += "\r\n";
+  co_return co_await stream.write(out);
+}
+
+asio::awaitable<Result<void>> Connection::send_part(std::string_view part) {
+  if (part.empty() || head.method == "HEAD") co_return Result<void>{};
+  if (!chunked_out_) co_return co_await stream.write(part);
+  char size[24];
+  std::snprintf(size, sizeof size, "%zx\r\n", part.size());
+  std::string out(size);
+  out += part;
+  out += "\r\n";
+  co_return co_await stream.write(out);
+}
+
+asio::awaitable<Result<void>> Connection::finish_parts() {
+  if (!chunked_out_ || head.method == "HEAD") co_return Result<void>{};
+  co_return co_await stream.write("0\r\n\r\n");
+}
+
+asio::awaitable<void> Connection::linger_close() {
+  stream.write_limit(kLinger);
+  co_await stream.finish_writing();
+  stream.read_within(kLinger);
+  for (std::size_t total = 0; total < kLingerBytes;) {
+    auto got = co_await stream.read_some(lane.scratch.data(), lane.scratch.size());
+    if (!got || *got == 0) break;
+    total += *got;
+  }
+  stream.close();
+}
+
+std::string Connection::take_buffered() {
+  std::string rest = in_.substr(in_from_) + carry_;
+  in_.clear();
+  in_from_ = 0;
+  carry_.clear();
+  return rest;
+}
+
+asio::awaitable<Result<void>> write_scratch(Stream& to, std::string_view data) {
+  const Moved moved = to.try_write(data);
+  if (moved.kind == Moved::Kind::bytes) data.remove_prefix(moved.bytes);
+  else if (moved.kind != Moved::Kind::blocked) co_return Error{ErrorKind::closed, "the peer went away"};
+  if (moved.kind == Moved::Kind::bytes && data.empty() && to.flushed()) co_return Result<void>{};
+  const std::string rest(data);
+  co_return co_await to.write(rest);
+}
+
+}  // namespace berth::web

@@ -1,0 +1,122 @@
+#include "web/portal.hpp"
+
+#include <boost/asio/ip/address.hpp>
+
+#include "web/api.hpp"
+#include "web/cookies.hpp"
+#include "web/lane_server.hpp"
+#include "web/metrics.hpp"
+#include "web/pages.hpp"
+#include "web/proxy.hpp"
+#include "web/records.hpp"
+#include "web/workspace_origin.hpp"
+
+namespace berth::web {
+namespace asio = boost::asio;
+namespace {
+
+bool is_api(std::string_view path) { return path == kApiPrefix || path.starts_with(std::string(kApiPrefix) + "/"); }
+
+Caller browser_caller(LaneServer& lane, const Connection& client) {
+  Caller caller;
+  caller.actor.source = client.peer.address;
+  caller.cookie = std::string(cookie_value(client.head.find(Name::cookie), kSessionCookie));
+  if (caller.cookie.empty()) return caller;
+  caller.login = lane.services().logins.check(*lane.reader, caller.cookie);
+  if (!caller.login) return caller;
+  caller.actor.name = caller.login->user.name;
+  caller.actor.role = caller.login->user.role;
+  caller.actor.key_fingerprint = caller.login->session.key_fingerprint;
+  return caller;
+}
+
+Caller admin_caller() {
+  Caller caller;
+  caller.actor = {"admin-socket", auth::Role::admin, "unix", {}};
+  caller.admin_socket = true;
+  return caller;
+}
+
+bool is_loopback(const std::string& address) {
+  boost::system::error_code error;
+  const auto parsed = asio::ip::make_address(address, error);
+  return !error && parsed.is_loopback();
+}
+
+Response ready_response(LaneServer& lane) {
+  std::vector<std::string> reasons = lane.services().not_ready ? lane.services().not_ready() : std::vector<std::string>{};
+  try {
+    lane.reader->execAndGet("SELECT 1");
+  } catch (const std::exception&) {
+    reasons.emplace_back("the store cannot be read");
+  }
+  if (lane.stopping()) reasons.emplace_back("berthd is stopping");
+  if (reasons.empty()) return json_response({{"ready", true}});
+  return json_response({{"ready", false}, {"reasons", reasons}}, 503);
+}
+
+// Health, readiness and metrics, the same on both faces. nullopt: another path.
+std::optional<Response> service_page(LaneServer& lane, const Connection& client, const Caller& caller) {
+  const std::string_view path = client.head.path();
+  if (path == "/healthz") return json_response({{"alive", true}});
+  if (path == "/readyz") return ready_response(lane);
+  if (path != "/metrics") return std::nullopt;
+  // Who is logged in, and how often, is nobody's business outside the machine.
+  if (!caller.admin_socket && !caller.reads_all() && !is_loopback(client.peer.address))
+    return error_response(403, "denied", "Metrics are for this machine, admins and auditors.");
+  Response response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = metrics_text(lane.shared);
+  return response;
+}
+
+// "/w/USER/NAME/…": over to the workspace origin with a one-time code. Another's workspace does not exist.
+asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client, Caller caller) {
+  const RequestHead& head = client.head;
+  if (head.method != "GET" && head.method != "HEAD") co_return error_response(405, "invalid", "This path answers GET only.");
+  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
+  const auto path = parse_workspace_path(head.path());
+  if (!path || path->id.user != caller.actor.name) co_return error_for(head, 404, "Not found", Error{ErrorKind::not_found, "There is nothing at this address."});
+  auto code = co_await lane.services().logins.make_crossing(caller.login->session.id, path->id.user, path->id.name);
+  if (!code) co_return error_for(head, status_of(code.error().kind), "Your workspace cannot be opened", code.error());
+  std::string to(head.target);
+  if (path->rest.empty()) to.insert(head.path().size(), "/");
+  const std::string origin = lane.shared.origins.origin(Face::workspaces, Face::portal, head.host, client.secure);
+  co_return redirect_response(origin + "/berth-cross?code=" + *code + "&to=" + percent_encode(to));
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client) {
+  const std::string_view path = client.head.path();
+  if (is_api(path)) {
+    Caller caller = browser_caller(lane, client);
+    co_return co_await serve_api(lane, client, std::move(caller));
+  }
+  const bool workspace = path.starts_with("/w/");
+  Caller caller;
+  if (workspace || path == "/metrics") caller = browser_caller(lane, client);
+  Response response;
+  if (workspace) {
+    response = co_await cross_over(lane, client, std::move(caller));
+  } else if (auto page = service_page(lane, client, caller)) {
+    response = std::move(*page);
+  } else {
+    response = lane.shared.files.answer(client.head);
+  }
+  add_security_headers(response, !workspace);
+  (void)co_await client.send(std::move(response));
+}
+
+asio::awaitable<void> serve_admin(LaneServer& lane, Connection& client) {
+  if (is_api(client.head.path())) {
+    Caller caller = admin_caller();
+    co_return co_await serve_api(lane, client, std::move(caller));
+  }
+  Response response = error_response(404, "not_found", "The admin socket answers /api/v1, /healthz, /readyz and /metrics.");
+  if (auto page = service_page(lane, client, admin_caller())) response = std::move(*page);
+  add_security_headers(response, false);
+  (void)co_await client.send(std::move(response));
+}
+
+}  // namespace berth::web

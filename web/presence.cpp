@@ -1,0 +1,80 @@
+#include "web/presence.hpp"
+
+#include "web/stream.hpp"
+
+namespace berth::web {
+
+Presences::Use::Use(std::shared_ptr<Presence> presence, Stream& stream) : presence_(std::move(presence)), stream_(&stream) {
+  presence_->streams.insert(stream_);
+}
+
+Presences::Use::~Use() {
+  presence_->streams.erase(stream_);
+  presence_->last_used = std::chrono::steady_clock::now();
+}
+
+Presences::~Presences() {
+  *alive_ = false;
+  for (auto& [key, presence] : open_) sessions_.close(presence->live, "berthd stopped");
+}
+
+std::shared_ptr<Presences::Presence> Presences::find_or_open(const auth::WebSession& session, const workspaces::WorkspaceId& id,
+                                                             const std::string& client_address) {
+  const Key key{session.id, id};
+  auto& presence = open_[key];
+  if (!presence) {
+    presence = std::make_shared<Presence>();
+    presence->session = session;
+    auth::SessionRecord record;
+    record.user = session.user;
+    record.workspace = id.name;
+    record.kind = "web";
+    record.detail = "browser";
+    record.key_fingerprint = session.key_fingerprint;
+    record.client_address = client_address;
+    presence->live = sessions_.open(std::move(record), executor_, [this, key, alive = alive_](std::string reason) {
+      if (*alive) killed(key, reason);
+    });
+  }
+  presence->last_used = std::chrono::steady_clock::now();
+  return presence;
+}
+
+void Presences::close_streams(Presence& presence) {
+  for (Stream* stream : presence.streams) stream->close();
+}
+
+void Presences::killed(const Key& key, std::string_view reason) {
+  const auto found = open_.find(key);
+  if (found == open_.end()) return;
+  const std::shared_ptr<Presence> presence = found->second;
+  open_.erase(found);
+  close_streams(*presence);
+  sessions_.close(presence->live, std::string(reason));
+  on_killed_(presence->session, reason);
+}
+
+void Presences::end_web_session(const std::string& session_id) {
+  for (auto it = open_.begin(); it != open_.end();) {
+    if (it->first.first != session_id) {
+      ++it;
+      continue;
+    }
+    close_streams(*it->second);
+    sessions_.close(it->second->live, "logged out");
+    it = open_.erase(it);
+  }
+}
+
+void Presences::close_unused(std::chrono::steady_clock::time_point now, std::chrono::seconds age) {
+  for (auto it = open_.begin(); it != open_.end();) {
+    if (!it->second->streams.empty() || now - it->second->last_used < age) {
+      ++it;
+      continue;
+    }
+    sessions_.close(it->second->live, "browser idle");
+    it = open_.erase(it);
+  }
+}
+
+}  // namespace berth::web

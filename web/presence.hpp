@@ -1,0 +1,62 @@
+// A browser at work in a workspace: one row of auth::Sessions (kind "web") from its first proxied request to a minute after its last,
+// holding every connection that carries something for it. Ending the row closes them all and the browser's login.
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_set>
+
+#include "auth/sessions.hpp"
+#include "auth/web_logins.hpp"
+#include "workspaces/manager.hpp"
+
+namespace berth::web {
+
+class Stream;
+
+class Presences {
+ public:
+  // `on_killed` is called with the web session when a row was ended by somebody.
+  using OnKilled = std::function<void(const auth::WebSession& session, std::string_view reason)>;
+  Presences(auth::Sessions& sessions, boost::asio::any_io_executor executor, OnKilled on_killed)
+      : sessions_(sessions), executor_(std::move(executor)), on_killed_(std::move(on_killed)) {}
+  ~Presences();
+
+  struct Presence {
+    std::shared_ptr<auth::LiveSession> live;
+    auth::WebSession session;
+    std::unordered_set<Stream*> streams;
+    std::chrono::steady_clock::time_point last_used{};
+  };
+  // Holds one connection's stream in a presence while a request of it is served.
+  class Use {
+   public:
+    Use(std::shared_ptr<Presence> presence, Stream& stream);
+    ~Use();
+    Use(const Use&) = delete;
+    auth::LiveSession& live() { return *presence_->live; }
+
+   private:
+    std::shared_ptr<Presence> presence_;
+    Stream* stream_;
+  };
+  std::shared_ptr<Presence> find_or_open(const auth::WebSession& session, const workspaces::WorkspaceId& id, const std::string& client_address);
+
+  // Ends everything of one browser login (logout).
+  void end_web_session(const std::string& session_id);
+  // Closes rows that nothing has used for `age`.
+  void close_unused(std::chrono::steady_clock::time_point now, std::chrono::seconds age);
+
+ private:
+  using Key = std::pair<std::string, workspaces::WorkspaceId>;
+  void killed(const Key& key, std::string_view reason);
+  static void close_streams(Presence& presence);
+  auth::Sessions& sessions_;
+  boost::asio::any_io_executor executor_;
+  OnKilled on_killed_;
+  std::map<Key, std::shared_ptr<Presence>> open_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace berth::web

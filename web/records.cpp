@@ -1,0 +1,80 @@
+#include "web/records.hpp"
+
+namespace berth::web {
+
+using nlohmann::json;
+
+json time_json(Timestamp time) { return time == Timestamp{} ? json(nullptr) : json(format_timestamp(time)); }
+
+json to_json(const auth::User& user, std::size_t keys) {
+  return {{"name", user.name}, {"role", auth::name_of(user.role)}, {"disabled", user.disabled}, {"created_at", time_json(user.created_at)}, {"keys", keys}};
+}
+
+json to_json(const auth::Key& key, Timestamp now) {
+  return {{"fingerprint", key.fingerprint},
+          {"user", key.user},
+          {"type", key.type},
+          {"comment", key.comment},
+          {"state", auth::name_of(key.state_at(now))},
+          {"added_at", time_json(key.added_at)},
+          {"expires_at", time_json(key.expires_at)},
+          {"revoked_at", time_json(key.revoked_at)},
+          {"last_used_at", time_json(key.last_used_at)},
+          {"last_used_from", key.last_used_from}};
+}
+
+json to_json(const auth::WebSession& session, std::string_view current_id) {
+  return {{"id", session.id},
+          {"user", session.user},
+          {"key_fingerprint", session.key_fingerprint},
+          {"address", session.address},
+          {"user_agent", session.user_agent},
+          {"created_at", time_json(session.created_at)},
+          {"last_seen_at", time_json(session.last_seen_at)},
+          {"expires_at", time_json(session.expires_at)},
+          {"current", session.id == current_id}};
+}
+
+json to_json(const auth::SessionRecord& session) {
+  return {{"id", session.id},
+          {"user", session.user},
+          {"workspace", session.workspace},
+          {"kind", session.kind},
+          {"detail", session.detail},
+          {"key_fingerprint", session.key_fingerprint},
+          {"client_address", session.client_address},
+          {"opened_at", time_json(session.opened_at)},
+          {"closed_at", time_json(session.closed_at)},
+          {"bytes_in", session.bytes_in},
+          {"bytes_out", session.bytes_out},
+          {"outcome", session.outcome}};
+}
+
+json to_json(const auth::AuditRow& row) {
+  return {{"number", row.number}, {"at", time_json(row.at)},   {"actor", row.actor},     {"source", row.source}, {"key_fingerprint", row.key_fingerprint},
+          {"action", row.action}, {"object", row.object}, {"outcome", row.outcome}, {"hash", row.hash}};
+}
+
+json to_json(const workspaces::WorkspaceStatus& status) {
+  return {{"user", status.id.user},
+          {"name", status.id.name},
+          {"state", workspaces::name_of(status.state)},
+          {"image", status.image},
+          {"detail", status.detail},
+          {"created_at", time_json(status.created_at)},
+          {"started_at", time_json(status.started_at)},
+          {"jupyter_url", "/w/" + status.id.user + "/" + status.id.name + "/jupyter/lab"}};
+}
+
+std::string dump_json(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+Response json_response(const json& value, int status) {
+  Response response;
+  response.status = status;
+  response.body = dump_json(value);
+  return response;
+}
+
+Response list_response(json items) { return json_response({{"items", std::move(items)}}); }
+
+}  // namespace berth::web

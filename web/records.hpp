@@ -1,0 +1,28 @@
+// The records of the API as JSON (docs/api.md).
+#pragma once
+#include <nlohmann/json.hpp>
+
+#include "auth/model.hpp"
+#include "web/response.hpp"
+#include "workspaces/manager.hpp"
+
+namespace berth::web {
+
+nlohmann::json time_json(Timestamp time);  // null when not set
+nlohmann::json to_json(const auth::User& user, std::size_t keys);
+nlohmann::json to_json(const auth::Key& key, Timestamp now);
+nlohmann::json to_json(const auth::WebSession& session, std::string_view current_id);
+nlohmann::json to_json(const auth::SessionRecord& session);
+nlohmann::json to_json(const auth::AuditRow& row);
+nlohmann::json to_json(const workspaces::WorkspaceStatus& status);
+
+// json converts to nearly everything, so a Result of it has to be told what is meant.
+inline Result<nlohmann::json> json_result(nlohmann::json value) { return Result<nlohmann::json>(boost::system::in_place_value, std::move(value)); }
+
+// A body of JSON; what is not UTF-8 (a hostile log line) is replaced.
+Response json_response(const nlohmann::json& value, int status = 200);
+std::string dump_json(const nlohmann::json& value);
+// {"items":[…]}
+Response list_response(nlohmann::json items);
+
+}  // namespace berth::web

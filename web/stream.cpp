@@ -1,0 +1,274 @@
+#include "web/stream.hpp"
+
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <cerrno>
+
+namespace berth::web {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t kPlainPerWrite = 64 * 1024;  // four records: what is encrypted before the socket is asked
+
+// OpenSSL's way to the socket: reads go straight to it, writes gather whole records in the stream's own buffer.
+struct BioState { int fd; std::string* out; };
+
+int bio_write(BIO* bio, const char* data, int size) {
+  static_cast<BioState*>(BIO_get_data(bio))->out->append(data, static_cast<std::size_t>(size));
+  return size;
+}
+
+int bio_read(BIO* bio, char* into, int size) {
+  BIO_clear_retry_flags(bio);
+  const ssize_t got = ::recv(static_cast<BioState*>(BIO_get_data(bio))->fd, into, static_cast<std::size_t>(size), 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
+  if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+  return static_cast<int>(got);
+}
+
+long bio_control(BIO* bio, int command, long, void*) {
+  if (command == BIO_CTRL_EOF) return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) ? 1 : 0;
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+int bio_destroy(BIO* bio) {
+  delete static_cast<BioState*>(BIO_get_data(bio));
+  return 1;
+}
+
+struct BioMethod {
+  BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "berth stream");
+  BioMethod() {
+    BIO_meth_set_write(method, bio_write);
+    BIO_meth_set_read(method, bio_read);
+    BIO_meth_set_ctrl(method, bio_control);
+    BIO_meth_set_destroy(method, bio_destroy);
+  }
+  ~BioMethod() { BIO_meth_free(method); }
+};
+
+BIO* make_bio(int fd, std::string* out) {
+  static const BioMethod kMethod;
+  BIO* bio = BIO_new(kMethod.method);
+  BIO_set_data(bio, new BioState{fd, out});
+  BIO_set_init(bio, 1);
+  return bio;
+}
+
+}  // namespace
+
+void Deadlines::add(Stream& stream) {
+  stream.next_ = first_;
+  if (first_) first_->previous_ = &stream;
+  first_ = &stream;
+  if (!armed_) arm();
+}
+
+void Deadlines::remove(Stream& stream) {
+  (stream.previous_ ? stream.previous_->next_ : first_) = stream.next_;
+  if (stream.next_) stream.next_->previous_ = stream.previous_;
+}
+
+// Runs only while there are streams: an idle daemon sleeps.
+void Deadlines::arm() {
+  armed_ = true;
+  timer_.expires_after(tick_);
+  timer_.async_wait([this, alive = alive_](boost::system::error_code) {
+    if (!*alive) return;
+    armed_ = false;
+    sweep();
+    if (first_) arm();
+  });
+}
+
+void Deadlines::sweep() {
+  const TimePoint at = now();
+  for (Stream* stream = first_; stream; stream = stream->next_) stream->check_deadline(at);
+}
+
+void Deadlines::close_all() {
+  for (Stream* stream = first_; stream; stream = stream->next_) stream->close();
+}
+
+Stream::Stream(asio::any_io_executor executor, FileDescriptor socket, Deadlines& deadlines)
+    : descriptor_(executor), deadlines_(deadlines) {
+  ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
+  descriptor_.assign(socket.release());
+  deadlines_.add(*this);
+}
+
+Stream::~Stream() { deadlines_.remove(*this); }
+
+void Stream::check_deadline(Deadlines::TimePoint now) {
+  const bool read_late = now >= read_by_, write_late = now >= write_by_;
+  if (closed_ || (!read_late && !write_late)) return;
+  if (read_late) read_late_ = true, read_by_ = Deadlines::TimePoint::max();
+  if (write_late) write_late_ = true, write_by_ = Deadlines::TimePoint::max();
+  descriptor_.cancel();  // both directions wake; the one that is not late waits again
+}
+
+asio::awaitable<Result<void>> Stream::wait(bool to_write) {
+  if (!closed_ && !(to_write ? write_late_ : read_late_)) {
+    const auto direction = to_write ? asio::posix::stream_descriptor::wait_write : asio::posix::stream_descriptor::wait_read;
+    auto [error] = co_await descriptor_.async_wait(direction, asio::as_tuple(asio::use_awaitable));
+    (void)error;  // cancelled or ready alike: the next try tells
+  }
+  if (closed_ || (!to_write && read_stopped_)) co_return Error{ErrorKind::closed, "the connection is closed"};
+  if (to_write ? write_late_ : read_late_) co_return Error{ErrorKind::timeout, "the peer is too slow"};
+  co_return Result<void>{};
+}
+
+asio::awaitable<Result<void>> Stream::wait_readable() {
+  if (ssl_ && SSL_has_pending(ssl_.get())) co_return Result<void>{};
+  if (read_stopped_) co_return Error{ErrorKind::closed, "reading was stopped"};
+  co_return co_await wait(false);
+}
+
+asio::awaitable<Result<void>> Stream::accept_tls(SSL_CTX* context, std::chrono::milliseconds limit) {
+  ssl_.reset(SSL_new(context));
+  if (!ssl_) co_return Error{ErrorKind::internal, "no memory for a TLS connection"};
+  BIO* bio = make_bio(descriptor_.native_handle(), &encrypted_);
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_accept_state(ssl_.get());
+  read_within(limit);
+  while (true) {
+    ERR_clear_error();
+    const int result = SSL_do_handshake(ssl_.get());
+    const int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+    auto sent = co_await write({});
+    if (!sent) co_return sent.error();
+    if (why == SSL_ERROR_NONE) break;
+    if (why != SSL_ERROR_WANT_READ) {
+      tls_broken_ = true;
+      co_return Error{ErrorKind::protocol, "the TLS handshake failed"};
+    }
+    auto ready = co_await wait(false);
+    if (!ready) co_return ready.error();
+  }
+  no_read_deadline();
+  co_return Result<void>{};
+}
+
+// Sends records that wait in `encrypted_`. `bytes`: all gone.
+Moved Stream::flush() {
+  while (encrypted_from_ < encrypted_.size()) {
+    const ssize_t sent = ::send(descriptor_.native_handle(), encrypted_.data() + encrypted_from_, encrypted_.size() - encrypted_from_, MSG_NOSIGNAL);
+    if (sent > 0) encrypted_from_ += static_cast<std::size_t>(sent);
+    else if (errno == EAGAIN) return {Moved::Kind::blocked, 0};
+    else if (errno != EINTR) return {Moved::Kind::broken, 0};
+  }
+  encrypted_.clear();
+  encrypted_from_ = 0;
+  return {Moved::Kind::bytes, 0};
+}
+
+Moved Stream::tls_result(int result) {
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ: return {Moved::Kind::blocked, 0};
+    case SSL_ERROR_ZERO_RETURN: tls_ended_ = true; return {Moved::Kind::end, 0};
+    default: tls_broken_ = true; return {Moved::Kind::broken, 0};  // after this OpenSSL forbids every further call
+  }
+}
+
+Moved Stream::try_read(char* into, std::size_t size) {
+  if (closed_ || read_stopped_ || tls_broken_) return {Moved::Kind::broken, 0};
+  if (!ssl_) {
+    const ssize_t got = ::recv(descriptor_.native_handle(), into, size, 0);
+    if (got > 0) return {Moved::Kind::bytes, static_cast<std::size_t>(got)};
+    if (got == 0) return {Moved::Kind::end, 0};
+    return {errno == EAGAIN || errno == EINTR ? Moved::Kind::blocked : Moved::Kind::broken, 0};
+  }
+  if (tls_ended_) return {Moved::Kind::end, 0};
+  ERR_clear_error();
+  std::size_t got = 0;
+  const int result = SSL_read_ex(ssl_.get(), into, size, &got);
+  if (!encrypted_.empty()) flush();  // a key update or an alert may have been answered
+  if (result == 1) return {Moved::Kind::bytes, got};
+  return tls_result(result);
+}
+
+Moved Stream::try_write(std::string_view data) {
+  if (closed_ || tls_broken_) return {Moved::Kind::broken, 0};
+  if (!ssl_) {
+    while (true) {
+      const ssize_t sent = ::send(descriptor_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL);
+      if (sent >= 0) return {Moved::Kind::bytes, static_cast<std::size_t>(sent)};
+      if (errno != EINTR) return {errno == EAGAIN ? Moved::Kind::blocked : Moved::Kind::broken, 0};
+    }
+  }
+  if (const Moved before = flush(); before.kind != Moved::Kind::bytes || data.empty()) return before;
+  ERR_clear_error();
+  std::size_t taken = 0;
+  const int result = SSL_write_ex(ssl_.get(), data.data(), std::min(data.size(), kPlainPerWrite), &taken);
+  if (result != 1) return tls_result(result);
+  const Moved after = flush();  // what stays is sent by the next try or write()
+  return after.kind == Moved::Kind::broken ? after : Moved{Moved::Kind::bytes, taken};
+}
+
+asio::awaitable<Result<std::size_t>> Stream::read_some(char* into, std::size_t size) {
+  while (true) {
+    const Moved moved = try_read(into, size);
+    if (moved.kind == Moved::Kind::bytes || moved.kind == Moved::Kind::end) co_return moved.bytes;
+    if (moved.kind == Moved::Kind::broken) co_return Error{ErrorKind::closed, "the peer went away"};
+    auto ready = co_await wait(false);
+    if (!ready) co_return ready.error();
+  }
+}
+
+asio::awaitable<Result<void>> Stream::write(std::string_view data) {
+  while (true) {
+    const Moved moved = data.empty() && !ssl_ ? Moved{Moved::Kind::bytes, 0} : try_write(data);
+    if (moved.kind == Moved::Kind::broken || moved.kind == Moved::Kind::end) co_return Error{ErrorKind::closed, "the peer went away"};
+    data.remove_prefix(moved.bytes);
+    if (data.empty() && encrypted_.empty()) co_return Result<void>{};
+    if (moved.kind == Moved::Kind::bytes && encrypted_.empty()) continue;
+    write_late_ = false;
+    write_by_ = deadlines_.now() + write_limit_;
+    auto ready = co_await wait(true);
+    write_by_ = Deadlines::TimePoint::max();
+    if (!ready) co_return ready.error();
+  }
+}
+
+void Stream::stop_reading() {
+  if (closed_) return;
+  read_stopped_ = true;
+  descriptor_.cancel();
+}
+
+asio::awaitable<void> Stream::finish_writing() {
+  if (closed_ || tls_broken_) co_return;
+  if (ssl_) {
+    ERR_clear_error();
+    if (SSL_shutdown(ssl_.get()) < 0) ERR_clear_error();
+    (void)co_await write({});
+  }
+  if (!closed_) ::shutdown(descriptor_.native_handle(), SHUT_WR);
+}
+
+void Stream::close() {
+  if (closed_) return;
+  closed_ = true;
+  boost::system::error_code ignored;
+  descriptor_.close(ignored);
+}
+
+bool Stream::idle_and_alive() {
+  pollfd look{closed_ ? -1 : descriptor_.native_handle(), POLLIN | POLLRDHUP, 0};
+  return !closed_ && ::poll(&look, 1, 0) == 0;
+}
+
+bool Stream::peer_hung_up() {
+  pollfd look{closed_ ? -1 : descriptor_.native_handle(), POLLRDHUP, 0};
+  return closed_ || (::poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+}
+
+void Stream::shrink() {
+  if (encrypted_.empty()) std::string().swap(encrypted_);
+}
+
+}  // namespace berth::web

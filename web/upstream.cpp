@@ -1,0 +1,85 @@
+#include "web/upstream.hpp"
+
+#include "base/deadline.hpp"
+#include "web/lane_server.hpp"
+
+namespace berth::web {
+namespace asio = boost::asio;
+namespace {
+
+constexpr std::size_t kIdlePerTarget = 64;
+constexpr std::chrono::minutes kForgetAfter{5};
+constexpr char kWorkspaceHost[] = "localhost";
+
+}  // namespace
+
+const Started* Upstreams::ready(const workspaces::WorkspaceId& id, bool with_jupyter) {
+  const auto found = known_.find(id);
+  if (found == known_.end()) return nullptr;
+  Started& started = found->second.started;
+  if (!started.link || !started.link->alive()) {
+    forget(id);
+    return nullptr;
+  }
+  if (with_jupyter && !started.jupyter) return nullptr;
+  found->second.last_used = std::chrono::steady_clock::now();
+  return &started;
+}
+
+void Upstreams::remember(const workspaces::WorkspaceId& id, const Started& started) {
+  Known& known = known_[id];
+  const bool keep_jupyter = known.started.link == started.link && !started.jupyter;
+  auto jupyter = keep_jupyter ? std::move(known.started.jupyter) : started.jupyter;
+  known.started = Started{started.link, std::move(jupyter)};
+  known.last_used = std::chrono::steady_clock::now();
+}
+
+void Upstreams::forget(const workspaces::WorkspaceId& id) {
+  known_.erase(id);
+  std::erase_if(idle_, [&](const auto& entry) { return entry.first.id == id; });
+}
+
+asio::awaitable<Result<Upstreams::Connected>> Upstreams::connect(Target target, bool fresh) {
+  auto& kept = idle_[target];
+  while (!fresh && !kept.empty()) {
+    std::unique_ptr<Stream> stream = std::move(kept.back().stream);
+    kept.pop_back();
+    if (stream->idle_and_alive()) co_return Connected{std::move(stream), true};
+  }
+  if (kept.empty()) idle_.erase(target);
+  const Started* started = ready(target.id, target.jupyter());
+  if (!started) co_return Error{ErrorKind::unavailable, "the workspace is not running"};
+  const std::shared_ptr<tunnels::AgentLink> link = started->link;
+  auto connecting = target.jupyter() ? link->connect_unix(started->jupyter->socket_path) : link->connect_tcp(kWorkspaceHost, target.port);
+  auto socket = co_await with_deadline(std::move(connecting), lane_.limits().upstream_connect, "the workspace");
+  if (!socket) {
+    ++lane_.counters.upstream_errors;
+    co_return socket.error();
+  }
+  ++lane_.counters.upstream_connects;
+  Connected connected{std::make_unique<Stream>(lane_.executor(), std::move(*socket), lane_.deadlines), false};
+  connected.stream->write_limit(lane_.limits().write);
+  co_return connected;
+}
+
+void Upstreams::give_back(const Target& target, std::unique_ptr<Stream> stream) {
+  if (lane_.stopping() || !stream->open()) return;
+  auto& kept = idle_[target];
+  if (kept.size() >= kIdlePerTarget) return;
+  kept.push_back({std::move(stream), std::chrono::steady_clock::now()});
+}
+
+void Upstreams::close_unused(std::chrono::steady_clock::time_point now) {
+  for (auto it = idle_.begin(); it != idle_.end();) {
+    std::erase_if(it->second, [&](Idle& idle) { return now - idle.since > lane_.limits().upstream_idle || !idle.stream->idle_and_alive(); });
+    it = it->second.empty() ? idle_.erase(it) : std::next(it);
+  }
+  std::erase_if(known_, [&](const auto& entry) { return now - entry.second.last_used > kForgetAfter || !entry.second.started.link->alive(); });
+}
+
+void Upstreams::close_all() {
+  idle_.clear();
+  known_.clear();
+}
+
+}  // namespace berth::web
