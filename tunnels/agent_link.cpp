@@ -51,6 +51,8 @@ class LinkedProcess final : public Process {
  public:
   LinkedProcess(std::shared_ptr<Handle> handle, Link::Asked asked, std::int64_t pid)
       : handle_(std::move(handle)), op_(asked.op), operation_(std::move(asked.operation)), pid_(pid) {}
+  // The link's table keeps the operation until the exit is told: what was not taken must not stay open that long.
+  ~LinkedProcess() override { operation_->descriptors.clear(); }
   std::int64_t pid() const override { return pid_; }
   FileDescriptor take_terminal() override { return take(Expected::terminal, 0); }
   FileDescriptor take_stdin() override { return take(Expected::pipes, 0); }
@@ -72,7 +74,7 @@ class LinkedProcess final : public Process {
 
  private:
   FileDescriptor take(Expected expected, std::size_t index) {
-    if (operation_->expected != expected) return {};
+    if (operation_->expected != expected || index >= operation_->descriptors.size()) return {};
     return std::move(operation_->descriptors[index]);
   }
   std::shared_ptr<Handle> handle_;

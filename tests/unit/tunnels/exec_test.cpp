@@ -48,7 +48,8 @@ TEST_F(Exec, AMissingProgramEndsWith127AndSaysSo) {
 
 TEST_F(Exec, ALoginShellReadsItsCommandsFromStdin) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<std::string> {
-    auto process = co_await link.exec(ExecOptions{});
+    ExecOptions login_shell;
+    auto process = co_await link.exec(login_shell);
     auto in = (*process)->take_stdin();
     std::string script = "echo $0; echo on stderr >/dev/stderr; cat /dev/stdin <<<reopened\n";
     EXPECT_EQ(::write(in.get(), script.data(), script.size()), static_cast<ssize_t>(script.size()));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,13 +53,16 @@ T run_on(boost::asio::io_context& io, boost::asio::awaitable<T> operation) {
 
 class RunningAgent {
  public:
-  // `environment` replaces the test's own where given.
   explicit RunningAgent(const std::string& socket_path) {
     std::string program = (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "berth-agent").string();
+    pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed leaves nothing behind
+      if (::getppid() != parent) ::_exit(1);
       ::setenv("SHELL", "/bin/bash", 1);
       ::unsetenv("XDG_RUNTIME_DIR");
+      ::setenv("USER", "root", 1);
       ::execl(program.c_str(), program.c_str(), "--socket", socket_path.c_str(), nullptr);
       ::_exit(127);
     }

@@ -41,7 +41,8 @@ TEST_F(Terminal, HasTheSizeAndTheNameThatWereAskedFor) {
 
 TEST_F(Terminal, ResizeReachesTheProgram) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<std::string> {
-    auto process = co_await link.exec(on_terminal("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done"));
+    auto options = on_terminal("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done");
+    auto process = co_await link.exec(options);
     asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_terminal().release());
     co_await read_until(terminal, "ready");
     (*process)->resize(132, 43, 0, 0);
@@ -52,7 +53,8 @@ TEST_F(Terminal, ResizeReachesTheProgram) {
 
 TEST_F(Terminal, ControlCIsASignal) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<ExitStatus> {
-    auto process = co_await link.exec(on_terminal("echo ready; exec sleep 60"));
+    auto options = on_terminal("echo ready; exec sleep 60");
+    auto process = co_await link.exec(options);
     asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_terminal().release());
     co_await read_until(terminal, "ready");
     co_await asio::async_write(terminal, asio::buffer("\x03", 1), asio::use_awaitable);
@@ -76,7 +78,8 @@ TEST_F(Terminal, ModesOfTheClientAreApplied) {
 
 TEST_F(Terminal, ClosingItHangsUp) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<ExitStatus> {
-    auto process = co_await link.exec(on_terminal("echo ready; exec sleep 60"));
+    auto options = on_terminal("echo ready; exec sleep 60");
+    auto process = co_await link.exec(options);
     {
       asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_terminal().release());
       co_await read_until(terminal, "ready");
@@ -88,7 +91,8 @@ TEST_F(Terminal, ClosingItHangsUp) {
 
 TEST_F(Terminal, DroppingTheProcessHangsUpToo) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<bool> {
-    auto process = co_await link.exec(on_terminal("exec sleep 60"));
+    auto options = on_terminal("exec sleep 60");
+    auto process = co_await link.exec(options);
     co_return process.has_value();
   };
   ASSERT_TRUE(run(scenario(*link)));
