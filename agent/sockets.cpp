@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -121,7 +122,7 @@ class Listening {
     loop_.cancel(pause_);
     if (!path_.empty()) ::unlink(path_.c_str());
   }
-  const Reply& reply() const { return reply_; }
+  const std::string& path() const { return path_; }
   void add_credit(std::uint64_t more) {
     credit_ = std::min(credit_ + more, kMaxCredit);
     if (!pause_) loop_.change(watch_, EPOLLIN);
@@ -227,6 +228,9 @@ void Sockets::listen(const Request& request) {
     std::string path = request.bytes("path");
     auto address = unix_address(path);
     if (!address) return request.reply.error(address.error());
+    // Looked up before bind_unix tries the path: a connection out of nowhere would be handed to its owner.
+    bool ours = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& entry) { return entry.second->path() == path; });
+    if (ours) return request.reply.error(errno_error(path, EADDRINUSE));
     auto socket = bind_unix(path, *address);
     if (!socket) return request.reply.error(socket.error());
     listeners_.emplace(key, std::make_unique<Listening>(loop_, request.reply, std::move(*socket), path));
