@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint32_t kExtendedDataStderr = 1;
 constexpr std::size_t kMaxQueuedRequests = 256;
 constexpr std::uint32_t kRefillStep = 256 * 1024;
+constexpr std::uint32_t kLargestWindow = 16 * 1024 * 1024;
+constexpr std::chrono::milliseconds kShortWay{5};
 }  // namespace
 
 class ChannelImpl::Writing {
@@ -103,8 +105,29 @@ void ChannelImpl::refill_window(std::size_t taken) {
   taken_ += static_cast<std::uint32_t>(taken);
   if (!connection_ || eof_received_ || close_received_ || close_sent_) return;
   if (taken_ < std::min(window_max_ / 4, kRefillStep)) return;
-  window_left_ += taken_;
-  connection_->send(PacketWriter(kMsgChannelWindowAdjust).u32(remote_->id).u32(std::exchange(taken_, 0)).bytes());
+  measured_ += taken_;
+  const std::uint32_t bytes = std::exchange(taken_, 0) + window_growth();
+  window_left_ += bytes;
+  connection_->send(PacketWriter(kMsgChannelWindowAdjust).u32(remote_->id).u32(bytes).bytes());
+}
+
+// A window that a peer empties within a round trip is what limits it. Not on short ways: there a larger window only costs
+// the client processor time.
+std::uint32_t ChannelImpl::window_growth() {
+  const auto now = std::chrono::steady_clock::now();
+  if (window_max_ >= kLargestWindow || now - measured_since_ < kShortWay) return 0;
+  const std::chrono::microseconds way = connection_->round_trip();
+  const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(now - measured_since_);
+  if (way < kShortWay || elapsed < way) return 0;
+  const std::uint64_t per_round_trip = measured_ * static_cast<std::uint64_t>(way.count()) / static_cast<std::uint64_t>(elapsed.count());
+  measured_since_ = now;
+  measured_ = 0;
+  // Bytes that the application leaves lying are not the network's fault.
+  if (per_round_trip < window_max_ / 2 || input_.size() > window_max_ / 4) return 0;
+  const std::uint32_t growth = connection_->window_grant(std::min(window_max_, kLargestWindow - window_max_));
+  window_max_ += growth;
+  budget_->windows += growth;
+  return growth;
 }
 
 asio::awaitable<Result<void>> ChannelImpl::write(asio::const_buffer data, bool as_stderr) {

@@ -1,6 +1,7 @@
 // RFC 4254 5: one channel's state. The connection owns its entry in the table of channels and passes packets on; the
 // channel sends its own. Ends with the connection, but what the peer sent before stays readable.
 #pragma once
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -78,6 +79,7 @@ class ChannelImpl final : public Channel {
 
   bool writable() const { return connection_ && state_ == State::open && !close_received_ && !close_sent_; }
   void refill_window(std::size_t taken);
+  std::uint32_t window_growth();
   void send_close();
   void finish_if_closed();
   void leave_connection();
@@ -94,6 +96,9 @@ class ChannelImpl final : public Channel {
   std::uint32_t window_max_;   // what the peer may have in flight or unread here
   std::uint32_t window_left_;  // of it, what the peer may still send
   std::uint32_t taken_ = 0;    // read here, not yet given back by WINDOW_ADJUST
+  // Since then the peer has sent this much: is it the window that holds it back?
+  std::chrono::steady_clock::time_point measured_since_ = std::chrono::steady_clock::now();
+  std::uint64_t measured_ = 0;
   ByteQueue input_;
   std::deque<QueuedRequest> requests_;
   std::optional<bool> reply_due_;  // want_reply of the request that next_request answered last

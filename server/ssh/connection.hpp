@@ -42,6 +42,10 @@ class Connection final : public Session, public Transport::Owner, public std::en
   // Writers wait on output_ready while this holds: a slow peer, or a key exchange under way.
   bool output_full() const { return rekeying_ || output_.size() >= options_->output_cap; }
   Signal& output_ready() { return output_ready_; }
+  // The time that a packet and its answer take, as the kernel sees it.
+  std::chrono::microseconds round_trip();
+  // How much of `wanted` a channel's window may grow: what the windows of all channels together may still take.
+  std::uint32_t window_grant(std::uint64_t wanted) const;
   void violation(std::string_view text);
   void forget_channel(std::uint32_t id);
   const std::shared_ptr<ChannelBudget>& budget() const { return budget_; }
@@ -123,6 +127,8 @@ class Connection final : public Session, public Transport::Owner, public std::en
 
   bool service_accepted_ = false;
   bool authenticated_ = false;
+  bool auth_started_ = false;
+  std::string banner_;  // for when it has
   std::string user_;
   int failed_tries_ = 0;
   int failed_queries_ = 0;

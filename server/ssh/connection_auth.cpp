@@ -36,6 +36,8 @@ bool Connection::on_userauth_request(std::string_view payload) {
     return true;
   }
   user_ = parsed->request.user;
+  auth_started_ = true;
+  if (!banner_.empty()) send_banner(std::exchange(banner_, {}));
   AuthEntry entry{std::move(parsed->request), std::move(parsed->algorithm)};
   if (entry.request.is_signed) {
     signed_request_ = std::move(entry);
@@ -107,6 +109,10 @@ void Connection::refuse_auth(bool counts) {
 
 void Connection::send_banner(std::string_view text) {
   if (authenticated_) return;
+  if (!auth_started_) {  // OpenSSH drops a banner that comes before it has begun to log in
+    banner_ += text;
+    return;
+  }
   send(PacketWriter(kMsgUserauthBanner).string(text).string("").bytes());
 }
 

@@ -27,9 +27,7 @@ std::shared_ptr<Channel> handle_of(const std::shared_ptr<ChannelImpl>& channel) 
 std::shared_ptr<ChannelImpl> Connection::make_channel(ChannelOpen opening, std::optional<ChannelImpl::Remote> remote) {
   const auto place = std::find(channels_.begin(), channels_.end(), nullptr);
   const auto id = static_cast<std::uint32_t>(place - channels_.begin());
-  const std::uint64_t left = kWindowBudget - std::min(budget_->windows, kWindowBudget);
-  const auto window = static_cast<std::uint32_t>(
-      std::max<std::uint64_t>(std::min<std::uint64_t>(options_->initial_window, left / 2), kSmallestWindow));
+  const std::uint32_t window = std::max(window_grant(options_->initial_window), kSmallestWindow);
   auto channel = std::make_shared<ChannelImpl>(*this, id, std::move(opening), remote, window);
   if (place == channels_.end()) {
     channels_.push_back(channel);
@@ -37,6 +35,11 @@ std::shared_ptr<ChannelImpl> Connection::make_channel(ChannelOpen opening, std::
     *place = channel;
   }
   return channel;
+}
+
+std::uint32_t Connection::window_grant(std::uint64_t wanted) const {
+  const std::uint64_t left = kWindowBudget - std::min(budget_->windows, kWindowBudget);
+  return static_cast<std::uint32_t>(std::min(wanted, left / 2));
 }
 
 void Connection::forget_channel(std::uint32_t id) {

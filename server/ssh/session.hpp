@@ -34,7 +34,7 @@ struct ServerOptions {
   int keepalive_limit = 3;                      // unanswered ones until the peer counts as dead
   int max_auth_tries = 6;
   int max_channels = 256;
-  std::uint32_t initial_window = 2 * 1024 * 1024;       // bytes, per channel
+  std::uint32_t initial_window = 2 * 1024 * 1024;       // bytes, per channel; grows on long ways where it is the limit
   // Bytes buffered for a slow peer, per connection, on top of the kernel's send buffer; writers wait above it.
   std::size_t output_cap = 256 * 1024;
 };

@@ -213,7 +213,36 @@ TEST_F(OpenSsh, BannerAndDisconnectTextAreShown) {
   std::vector<std::string> greeted = server.ssh(key, {"127.0.0.1", "true"});
   *(std::find(greeted.begin(), greeted.end(), "-l") + 1) = "banner";
   *std::find(greeted.begin(), greeted.end(), "LogLevel=ERROR") = "LogLevel=INFO";
-  EXPECT_NE(run(greeted).err.find("Hello from the test."), std::string::npos);
+  const std::string shown = run(greeted).err;
+  EXPECT_NE(shown.find("Hello from the test."), std::string::npos) << shown;
+  EXPECT_NE(shown.find("Welcome."), std::string::npos) << shown;  // sent before the client had begun to log in
+}
+
+TEST_F(OpenSsh, AClientThatDoesNotAnswerIsGivenUp) {
+  auto options = std::make_shared<ServerOptions>(*TestServer::default_options());
+  options->keepalive_interval = std::chrono::seconds(1);
+  options->keepalive_limit = 1;
+  TestServer impatient({blob}, options);
+  // The client stops itself once it is logged in.
+  std::vector<std::string> command = impatient.ssh(key, {"-o", "PermitLocalCommand=yes", "-o", "LocalCommand=kill -STOP $PPID", "-N", "127.0.0.1"});
+  std::thread client([&] {
+    command.insert(command.begin(), {"timeout", "-s", "KILL", "8"});
+    run(command);
+  });
+  const auto start = std::chrono::steady_clock::now();
+  while (impatient.sessions_ended() == 0 && std::chrono::steady_clock::now() - start < std::chrono::seconds(15))
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(impatient.last_end(), "timeout: The client does not answer any more.");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  client.join();
+}
+
+TEST_F(OpenSsh, AnIdleClientThatAnswersStays) {
+  auto options = std::make_shared<ServerOptions>(*TestServer::default_options());
+  options->keepalive_interval = std::chrono::seconds(1);
+  options->keepalive_limit = 1;
+  TestServer patient({blob}, options);
+  EXPECT_EQ(run(patient.ssh(key, {"127.0.0.1", "sleep 4; echo still here"})).out, "still here\n");
 }
 
 TEST_F(OpenSsh, PtyRequestArrives) {

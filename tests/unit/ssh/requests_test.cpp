@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "server/ssh/wire.hpp"
 
 namespace berth::ssh {
@@ -142,6 +144,26 @@ TEST(AuthRequests, AreParsed) {
     EXPECT_TRUE(parse_userauth_request(std::string_view(packet).substr(0, size)).has_error()) << size;
   EXPECT_TRUE(parse_userauth_request(packet + "x").has_error());
   EXPECT_EQ(parse_userauth_request(PacketWriter().string("ada").string("ssh-connection").string("none").bytes())->request.method, "none");
+}
+
+// Whatever comes in, a parser answers a value or an error; the sanitizers watch the rest.
+TEST(Parsers, SurviveChangedBytes) {
+  std::vector<std::string> packets;
+  for (const Request& request : channel_requests()) packets.push_back(request.packet);
+  packets.push_back(PacketWriter().string("direct-tcpip").u32(3).u32(1000).u32(2000).string("h").u32(80).string("o").u32(5).bytes());
+  packets.push_back(PacketWriter().string("tcpip-forward").boolean(true).string("localhost").u32(8080).bytes());
+  packets.push_back(PacketWriter().string("ada").string("ssh-connection").string("publickey").boolean(true).string("ssh-ed25519")
+                        .string(PacketWriter().string("ssh-ed25519").string("k").bytes()).string("signature").bytes());
+  std::mt19937 random(1);
+  for (int i = 0; i < 40'000; ++i) {
+    std::string packet = packets[random() % packets.size()];
+    for (unsigned changes = random() % 4 + 1; changes > 0; --changes) packet[random() % packet.size()] = static_cast<char>(random());
+    packet.resize(random() % 8 == 0 ? random() % (packet.size() + 1) : packet.size());
+    parse_channel_request(packet);
+    parse_channel_open(packet);
+    parse_global_request(packet);
+    parse_userauth_request(packet);
+  }
 }
 
 TEST(HostKeys, ArePairsInOpenSshsFormat) {

@@ -249,6 +249,7 @@ struct Handlers {
     if (!session) end = session.error();
     if (!end) {
       cipher = (*session)->cipher();
+      (*session)->send_banner("Welcome.\r\n");
       const Result<void> logged_in = co_await log_in(server, *session);
       if (!logged_in) end = logged_in.error();
     }
