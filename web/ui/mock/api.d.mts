@@ -1,0 +1,2 @@
+import type { Connect } from 'vite';
+export function mockApi(): Connect.NextHandleFunction;

@@ -1,0 +1,94 @@
+// Who is looking decides what is shown: the login page, or the portal with its navigation.
+import { useEffect, useState } from 'preact/hooks';
+import { api, ApiError, setCsrf, whenLoggedOut, type Me } from './api';
+import { errorText } from './live';
+import { Button, Notice, Page } from './parts/basics';
+import { Frame } from './parts/frame';
+import { AuditPage } from './pages/audit';
+import { HomePage } from './pages/home';
+import { KeysPage } from './pages/keys';
+import { LoginPage } from './pages/login';
+import { OverviewPage } from './pages/overview';
+import { AllSessionsPage, SessionsPage } from './pages/sessions';
+import { UserPage, UsersPage } from './pages/users';
+import { Link, navigate, usePath } from './router';
+import { safeReturnPath } from './format';
+import { t } from './strings';
+
+type Access = 'user' | 'auditor' | 'admin';
+interface Route { path: RegExp; who: Access; page: (me: Me, parts: string[]) => preact.JSX.Element }
+
+const ROUTES: Route[] = [
+  { path: /^\/$/, who: 'user', page: (me) => <HomePage me={me} /> },
+  { path: /^\/keys$/, who: 'user', page: () => <KeysPage /> },
+  { path: /^\/sessions$/, who: 'user', page: (me) => <SessionsPage me={me} /> },
+  { path: /^\/admin$/, who: 'admin', page: () => <OverviewPage /> },
+  { path: /^\/admin\/users$/, who: 'admin', page: (me) => <UsersPage me={me} /> },
+  { path: /^\/admin\/users\/([^/]+)$/, who: 'admin', page: (me, [name]) => <UserPage me={me} key={name} name={decodeURIComponent(name!)} /> },
+  { path: /^\/admin\/sessions$/, who: 'auditor', page: (me) => <AllSessionsPage me={me} /> },
+  { path: /^\/admin\/audit$/, who: 'auditor', page: () => <AuditPage /> },
+];
+
+const RANK = { user: 0, auditor: 1, admin: 2 };
+
+function Routed({ me, path }: { me: Me; path: string }) {
+  for (const route of ROUTES) {
+    const parts = path.match(route.path);
+    if (!parts) continue;
+    if (RANK[me.user.role] < RANK[route.who]) return <Page title={t.denied.title}><p>{t.denied.text}</p></Page>;
+    return route.page(me, parts.slice(1));
+  }
+  return <Page title={t.notFound.title}><p>{t.notFound.text} <Link to="/">{t.notFound.home}</Link></p></Page>;
+}
+
+// Leads to the login page, which comes back to where one was.
+function toLogin() {
+  if (location.pathname === '/login') return;
+  const here = location.pathname + location.search;
+  navigate(here === '/' ? '/login' : `/login?to=${encodeURIComponent(here)}`, true);
+}
+
+export function App() {
+  const path = usePath();
+  const [me, setMe] = useState<Me | null>();  // undefined: not known yet
+  const [error, setError] = useState('');
+
+  const load = async () => {
+    try {
+      const fresh = await api.me();
+      setCsrf(fresh.csrf);
+      setMe(fresh);
+      setError('');
+      return true;
+    } catch (failure) {
+      if (failure instanceof ApiError && failure.status === 401) setMe(null);
+      else setError(errorText(failure));
+      return false;
+    }
+  };
+
+  useEffect(() => {
+    whenLoggedOut(() => { setCsrf(''); setMe(null); });
+    void load();
+  }, []);
+  useEffect(() => { if (me === null) toLogin(); }, [me, path]);
+
+  // Another origin's path (/w/…) is answered by the server with a redirect, so it needs a real navigation.
+  const arrive = async () => {
+    const to = safeReturnPath(new URLSearchParams(location.search).get('to'), location.origin);
+    if (!(await load())) return;
+    if (to.startsWith('/w/')) location.replace(to);
+    else navigate(to, true);
+  };
+  const logOut = async () => {
+    await api.logout();
+    setCsrf('');
+    setMe(null);
+    navigate('/login');
+  };
+
+  if (path === '/login' || path === '/login/link') return <LoginPage me={me} arrived={arrive} />;
+  if (error && !me) return <main class="alone"><Notice kind="error"><span>{error}</span> <Button onClick={load}>{t.retry}</Button></Notice></main>;
+  if (!me) return <main class="alone"><p class="soft loading" role="status"><span class="spinner" aria-hidden="true" />{t.loading}</p></main>;
+  return <Frame me={me} path={path} logOut={logOut}><Routed me={me} path={path} /></Frame>;
+}

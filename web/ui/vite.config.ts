@@ -1,0 +1,23 @@
+import { defineConfig, type Plugin } from 'vite';
+import { mockApi } from './mock/api.mjs';
+
+// The Content-Security-Policy that berthd sends with the portal's pages; the previewed build is held to it as well.
+const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
+
+// `npm run dev` and `vite preview` answer /api/v1 from an in-memory stand-in (or from a real berthd: BERTH_PORTAL=https://localhost:8443).
+const portal = process.env.BERTH_PORTAL;
+const standIn: Plugin = {
+  name: 'berth-mock-api',
+  configureServer: (server) => void (portal || server.middlewares.use(mockApi())),
+  configurePreviewServer: (server) => {
+    server.middlewares.use((_request, response, next) => { response.setHeader('Content-Security-Policy', CSP); next(); });
+    server.middlewares.use(mockApi());
+  },
+};
+
+export default defineConfig({
+  plugins: [standIn],
+  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: true },
+  server: { proxy: portal ? { '/api': { target: portal, secure: false, headers: { origin: portal } } } : {} },
+  test: { environment: 'node', include: ['test/**/*.test.ts'] },
+} as Parameters<typeof defineConfig>[0]);
