@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 import { mockApi } from './mock/api.mjs';
 
@@ -15,8 +18,23 @@ const standIn: Plugin = {
   },
 };
 
+// Writes FILE.gz and FILE.br beside each text of the build: berthd sends them to browsers that take them.
+const compress: Plugin = {
+  name: 'berth-compress',
+  apply: 'build',
+  writeBundle: ({ dir }) => {
+    for (const entry of readdirSync(dir!, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !/\.(html|js|css|svg)$/.test(entry.name)) continue;
+      const path = join(entry.parentPath, entry.name);
+      const text = readFileSync(path);
+      writeFileSync(`${path}.gz`, gzipSync(text, { level: 9 }));
+      writeFileSync(`${path}.br`, brotliCompressSync(text));
+    }
+  },
+};
+
 export default defineConfig({
-  plugins: [standIn],
+  plugins: [standIn, compress],
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: true },
   server: { proxy: portal ? { '/api': { target: portal, secure: false, headers: { origin: portal } } } : {} },
   test: { environment: 'node', include: ['test/**/*.test.ts'] },

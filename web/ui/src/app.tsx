@@ -45,7 +45,7 @@ function Routed({ me, path }: { me: Me; path: string }) {
 function toLogin() {
   if (location.pathname === '/login') return;
   const here = location.pathname + location.search;
-  navigate(here === '/' ? '/login' : `/login?to=${encodeURIComponent(here)}`, true);
+  navigate(here === '/' ? '/login' : `/login?next=${encodeURIComponent(here)}`, true);
 }
 
 export function App() {
@@ -75,7 +75,7 @@ export function App() {
 
   // Another origin's path (/w/…) is answered by the server with a redirect, so it needs a real navigation.
   const arrive = async () => {
-    const to = safeReturnPath(new URLSearchParams(location.search).get('to'), location.origin);
+    const to = safeReturnPath(new URLSearchParams(location.search).get('next'), location.origin);
     if (!(await load())) return;
     if (to.startsWith('/w/')) location.replace(to);
     else navigate(to, true);
