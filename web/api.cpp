@@ -1,10 +1,10 @@
 #include "web/api.hpp"
 
-#include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
 #include <charconv>
 
+#include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "web/cookies.hpp"
 #include "web/lane_server.hpp"
@@ -53,10 +53,6 @@ bool meets(const Caller& caller, Need need) {
     case Need::admin_socket: return caller.admin_socket;
   }
   return false;
-}
-
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 // What a browser must show to change something: our own origin, and (when logged in) the token that only our pages can read.
@@ -112,6 +108,7 @@ asio::awaitable<Result<nlohmann::json>> read_json(Connection& client, std::size_
 
 asio::awaitable<ApiReply> call_handler(LaneServer& lane, Connection& client, Caller caller, Found found) {
   auto body = co_await read_json(client, lane.limits().api_body_bytes);
+  if (!body && body.error().kind == ErrorKind::timeout) co_return error_response(408, "timeout", "The request body took too long to arrive.");
   if (!body) co_return body.error();
   ApiCall call{lane, client, std::move(caller), std::move(found.params), std::move(*body)};
   co_return co_await found.route->handler(call);
@@ -168,13 +165,7 @@ std::string csrf_token(const LaneServer& lane, std::string_view cookie) {
   const std::string bound = "csrf:" + std::string(cookie);
   const std::string& secret = lane.shared.csrf_secret;
   HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(bound.data()), bound.size(), digest, &size);
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string token;
-  for (unsigned i = 0; i < size; ++i) {
-    token += kHex[digest[i] >> 4];
-    token += kHex[digest[i] & 15];
-  }
-  return token;
+  return hex_encode({reinterpret_cast<const char*>(digest), size});
 }
 
 asio::awaitable<void> serve_api(LaneServer& lane, Connection& client, Caller caller) {

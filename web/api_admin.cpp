@@ -1,9 +1,9 @@
 // Sessions, status, the audit trail and backups.
 #include <fcntl.h>
-#include <openssl/rand.h>
 
 #include "auth/audit.hpp"
 #include "auth/sessions.hpp"
+#include "base/encoding.hpp"
 #include "web/api.hpp"
 #include "web/lane_server.hpp"
 #include "web/pages.hpp"
@@ -18,14 +18,6 @@ constexpr std::size_t kDefaultRows = 200, kMaxRows = 10'000, kBackupPart = 256 *
 asio::awaitable<std::optional<std::int64_t>> verify_audit(const WebServices& services) {
   const auto reader = services.store.open_reader();
   co_return services.audit.verify(*reader);
-}
-
-std::string random_name() {
-  unsigned char bytes[8];
-  RAND_bytes(bytes, sizeof bytes);
-  std::string name;
-  for (const unsigned char byte : bytes) name += "0123456789abcdef"[byte >> 4], name += "0123456789abcdef"[byte & 15];
-  return name;
 }
 
 asio::awaitable<Result<void>> send_file(ApiCall& call, int file) {
@@ -101,7 +93,7 @@ asio::awaitable<ApiReply> get_audit_verify(ApiCall& call) {
 }
 
 asio::awaitable<ApiReply> get_backup(ApiCall& call) {
-  const auto path = call.lane.shared.options.state_dir / (".backup-" + random_name());
+  const auto path = call.lane.shared.options.state_dir / (".backup-" + hex_encode(random_bytes(8)));
   auto copied = co_await call.lane.services().store.backup(path);
   FileDescriptor file(copied ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1);
   const int why = errno;

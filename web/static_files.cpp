@@ -1,10 +1,9 @@
 #include "web/static_files.hpp"
 
-#include <openssl/sha.h>
-
 #include <fstream>
 #include <sstream>
 
+#include "base/encoding.hpp"
 #include "web/pages.hpp"
 
 namespace berth::web {
@@ -26,17 +25,7 @@ std::string_view type_of(std::string_view path) {
   return "application/octet-stream";
 }
 
-std::string etag_of(const std::string& content) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(content.data()), content.size(), digest);
-  std::string etag = "\"";
-  static constexpr char kHex[] = "0123456789abcdef";
-  for (int i = 0; i < 12; ++i) {
-    etag += kHex[digest[i] >> 4];
-    etag += kHex[digest[i] & 15];
-  }
-  return etag + '"';
-}
+std::string etag_of(const std::string& content) { return "\"" + hex_encode(sha256(content).substr(0, 12)) + "\""; }
 
 }  // namespace
 

@@ -1,0 +1,141 @@
+// The real web server on a lane of its own, on loopback, with a real store; in place of workspaces, a manager whose agent link connects to
+// servers that the test itself plays. Clients and upstreams are blocking sockets of the test's thread.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "auth/audit.hpp"
+#include "auth/migrations.hpp"
+#include "auth/sessions.hpp"
+#include "auth/web_logins.hpp"
+#include "base/encoding.hpp"
+#include "tests/support/fake_clock.hpp"
+#include "tests/support/run.hpp"
+#include "tests/support/temp_dir.hpp"
+#include "web/server.hpp"
+#include "workspaces/manager.hpp"
+
+namespace berth::web {
+
+// One answer as a client sees it.
+struct Answer {
+  int status = 0;
+  std::string head;  // with its empty line
+  std::string body;  // unchunked
+  std::string field(std::string_view name) const;               // first value
+  std::vector<std::string> fields(std::string_view name) const;
+  nlohmann::json json() const { return nlohmann::json::parse(body, nullptr, false); }
+};
+
+// A blocking socket with a receive limit of 10 s.
+class Wire {
+ public:
+  explicit Wire(FileDescriptor socket, SSL_CTX* tls = nullptr);
+  void send(std::string_view data);
+  // One read; empty at the end of the stream. Fails the test on time-out.
+  std::string receive();
+  std::string receive_until(std::string_view mark);
+  std::string receive_exactly(std::size_t size);
+  std::string receive_all();  // to the end of the stream
+  bool ended();               // nothing more comes
+  Answer answer(std::string_view method = "GET");
+  void finish_sending();
+  SSL* ssl() const { return ssl_.get(); }
+  int fd() const { return socket_.get(); }
+
+ private:
+  FileDescriptor socket_;
+  SslHandle ssl_;
+  std::string buffered_;
+};
+
+Wire connect_to(std::uint16_t port, SSL_CTX* tls = nullptr);
+
+// A listening server inside "the workspace".
+class Upstream {
+ public:
+  Upstream();                                    // TCP
+  explicit Upstream(const std::string& path);    // Unix
+  Wire accept();
+  bool somebody_waits(int milliseconds = 50);  // would accept() answer at once?
+  std::uint16_t port() const { return port_; }
+
+ private:
+  FileDescriptor socket_;
+  std::uint16_t port_ = 0;
+};
+
+// What the fake workspaces do; changed by tests, read on the lane.
+struct FakeWorkspaces {
+  std::mutex mutex;
+  std::string jupyter_socket;
+  std::string start_failure;                // not empty: open() fails with it
+  std::chrono::milliseconds start_takes{0};
+  bool running = true;
+  int starts = 0;
+  std::vector<std::string> removed;
+};
+std::unique_ptr<workspaces::Manager> make_fake_manager(FakeWorkspaces& state);
+
+class WebTest : public testing::Test {
+ protected:
+  explicit WebTest(WebLimits limits = test_limits());
+  ~WebTest() override;
+  static WebLimits test_limits();
+
+  // To the portal, the workspace origin, the admin socket.
+  Wire portal();
+  Wire workspaces();
+  Wire portal_tls();
+  Wire admin();
+  std::string portal_origin() const { return "http://127.0.0.1:" + std::to_string(portal_port); }
+  std::string workspace_origin() const { return "http://127.0.0.1:" + std::to_string(workspace_port); }
+
+  auth::User add_user(const std::string& name, auth::Role role = auth::Role::user);
+  auth::Key add_key(const std::string& user, int seed);
+  struct Login { std::string user, cookie, csrf, key; };
+  // A user with a key and a browser session made by link.
+  Login login(const std::string& name, auth::Role role = auth::Role::user);
+  // The cookie pair ("NAME=VALUE") of that browser on the workspace origin.
+  std::string cross(const Login& login, const std::string& workspace = "main");
+
+  // One request on a connection of its own; `extra` are header lines with CRLF.
+  Answer get(const std::string& path, const std::string& extra = {});
+  Answer get_workspace(const std::string& path, const std::string& extra = {});
+  Answer change(const std::string& method, const std::string& path, const Login& login, const std::string& body = {});
+  Answer admin_call(const std::string& method, const std::string& path, const std::string& body = {});
+  static std::string cookie_line(const Login& login) { return "Cookie: __Host-berth=" + login.cookie + "\r\n"; }
+
+  TempDir dir;
+  FakeClock clock;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<auth::Directory> directory;
+  std::unique_ptr<auth::WebLogins> logins;
+  std::unique_ptr<auth::Sessions> sessions;
+  std::unique_ptr<auth::Audit> audit;
+  FakeWorkspaces fake;
+  std::unique_ptr<workspaces::Manager> manager;
+  Lane lane{0};
+  std::unique_ptr<WebServer> server;
+  std::uint16_t portal_port = 0, workspace_port = 0, tls_port = 0;
+  SslContextHandle client_tls;
+
+  void stop(std::chrono::milliseconds drain = std::chrono::milliseconds(200));
+
+ private:
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
+  std::thread thread_;
+  bool stopped_ = false;
+};
+
+inline std::string request(std::string_view method, std::string_view path, std::string_view extra = {}, std::string_view body = {}) {
+  std::string text = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + std::string(extra);
+  if (!body.empty()) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  return text + "\r\n" + std::string(body);
+}
+
+}  // namespace berth::web
