@@ -34,17 +34,14 @@ Result<void> check_user_name(std::string_view name) {
 }
 
 LoginDecision Directory::decide_login(SQLite::Database& reader, std::string_view user, std::string_view key_blob) const {
-  // One statement and both look-ups whoever asks: no path is shorter because a user or a key is missing.
-  static const std::string kSql = std::string("SELECT ") + kUserColumns + ", k.id IS NOT NULL, coalesce(k.user_id, 0) = coalesce(u.id, -1), " + kKeyColumns +
-                                  " FROM (SELECT 1) LEFT JOIN users u ON u.name = ?1 LEFT JOIN keys k ON k.id = "
-                                  "(SELECT id FROM keys WHERE fingerprint = ?2 ORDER BY revoked_at <> 0, revoked_at DESC LIMIT 1)";
-  SQLite::Statement row = query(reader, kSql.c_str(), user, fingerprint_of(key_blob));
+  const std::string fingerprint = fingerprint_of(key_blob);
+  SQLite::Statement row = query(reader, kLoginSql, user, fingerprint);
   row.executeStep();
   LoginDecision decision;
   decision.user = user_in(row, 0);
-  decision.key = key_in(row, 7);
-  const bool user_exists = decision.user.id != 0;
-  const bool key_matches = row.getColumn(5).getInt() != 0 && row.getColumn(6).getInt() != 0;
+  decision.key = key_in(row, 5);
+  const bool user_exists = decision.user.id != 0 && decision.user.name == user;
+  const bool key_matches = decision.key.user_id == decision.user.id && decision.key.fingerprint == fingerprint;
   std::string stored = decision.key.blob;
   stored.resize(key_blob.size());  // a missing key is compared too
   const bool same = equal_in_constant_time(stored, key_blob) && decision.key.blob.size() == key_blob.size();
@@ -60,6 +57,7 @@ LoginDecision Directory::decide_login(SQLite::Database& reader, std::string_view
   } else if (state == KeyState::expired) {
     decision.refusal = LoginRefusal::expired_key;
   }
+  if (!user_exists) decision.user = User{};
   if (!user_exists || !key_matches || !same) decision.key = Key{};  // never tell about somebody else's key
   return decision;
 }

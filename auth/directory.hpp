@@ -50,6 +50,7 @@ class Directory {
   Directory(Store& store, const Clock& clock, Settings::Keys policy) : store_(store), clock_(clock), policy_(std::move(policy)) {}
 
   // May this key log in as this user now? The same work is done whether or not the user exists (no timing difference).
+  // Only the caller's log may tell the refusals apart.
   LoginDecision decide_login(SQLite::Database& reader, std::string_view user, std::string_view key_blob) const;
 
   std::optional<User> find_user(SQLite::Database& reader, std::string_view name) const;

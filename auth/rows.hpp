@@ -2,6 +2,7 @@
 #pragma once
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -52,5 +53,15 @@ inline constexpr char kKeyColumns[] =
 User user_in(const SQLite::Statement& row, int first_column);
 Key key_in(const SQLite::Statement& row, int first_column);
 std::optional<Role> parse_role(std::string_view name);
+
+// One statement whoever asks. A user or key that is missing is replaced by the first of all, so that the same rows are read and no path is
+// shorter; decide_login compares name and key itself.
+inline constexpr char kLoginSql[] =
+    "SELECT u.id, u.name, u.role, u.disabled, u.created_at, "
+    "k.id, k.user_id, u.name, k.type, k.blob, k.fingerprint, k.comment, k.added_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_used_from "
+    "FROM (SELECT 1) "
+    "LEFT JOIN users u ON u.id = coalesce((SELECT id FROM users WHERE name = ?1), (SELECT min(id) FROM users)) "
+    "LEFT JOIN keys k ON k.id = coalesce((SELECT id FROM keys WHERE fingerprint = ?2 ORDER BY revoked_at <> 0, revoked_at DESC LIMIT 1), "
+    "(SELECT min(id) FROM keys))";
 
 }  // namespace berth::auth
