@@ -78,7 +78,7 @@ asio::awaitable<Result<ChannelRequest>> ChannelImpl::next_request() {
     co_await requested_.wait();
   }
   QueuedRequest next = std::move(requests_.front());
-  requests_.pop_front();
+  requests_.erase(requests_.begin());
   reply_due_ = next.want_reply;
   co_return std::move(next.request);
 }

@@ -2,10 +2,10 @@
 // channel sends its own. Ends with the connection, but what the peer sent before stays readable.
 #pragma once
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "server/ssh/byte_queue.hpp"
 #include "server/ssh/session.hpp"
@@ -100,7 +100,7 @@ class ChannelImpl final : public Channel {
   std::chrono::steady_clock::time_point measured_since_ = std::chrono::steady_clock::now();
   std::uint64_t measured_ = 0;
   ByteQueue input_;
-  std::deque<QueuedRequest> requests_;
+  std::vector<QueuedRequest> requests_;
   std::optional<bool> reply_due_;  // want_reply of the request that next_request answered last
 
   int writers_ = 0;

@@ -3,7 +3,6 @@
 #pragma once
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -133,14 +132,15 @@ class Connection final : public Session, public Transport::Owner, public std::en
   int failed_tries_ = 0;
   int failed_queries_ = 0;
   std::optional<AuthEntry> signed_request_;  // left to libssh, not yet settled
-  std::deque<AuthEntry> auth_queue_;
+  std::vector<AuthEntry> auth_queue_;
   std::optional<AuthEntry> auth_current_;
 
   std::vector<std::shared_ptr<ChannelImpl>> channels_;  // by our number; empty places are free
   const std::shared_ptr<ChannelBudget> budget_ = std::make_shared<ChannelBudget>();
   bool no_more_sessions_ = false;
-  std::deque<std::shared_ptr<Channel>> new_channels_;
-  std::deque<PendingGlobal> globals_;
+  // Vectors, not deques: they are short, and an empty deque takes half a kilobyte.
+  std::vector<std::shared_ptr<Channel>> new_channels_;
+  std::vector<PendingGlobal> globals_;
   std::size_t globals_taken_ = 0;  // of globals_, those that next_global_request has seen
 
   Signal handshake_done_;

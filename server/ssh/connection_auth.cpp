@@ -76,7 +76,7 @@ asio::awaitable<Result<AuthRequest>> Connection::next_auth_request() {
   }
   if (end_) co_return *end_;
   auth_current_ = std::move(auth_queue_.front());
-  auth_queue_.pop_front();
+  auth_queue_.erase(auth_queue_.begin());
   co_return auth_current_->request;
 }
 

@@ -89,7 +89,7 @@ asio::awaitable<Result<std::shared_ptr<Channel>>> Connection::next_channel() {
   }
   if (end_) co_return *end_;
   std::shared_ptr<Channel> channel = std::move(new_channels_.front());
-  new_channels_.pop_front();
+  new_channels_.erase(new_channels_.begin());
   co_return channel;
 }
 
@@ -208,7 +208,7 @@ void Connection::on_global_request(std::string_view payload) {
 void Connection::flush_global_answers() {
   while (!globals_.empty() && globals_.front().answered) {
     if (globals_.front().want_reply) send(globals_.front().answer);
-    globals_.pop_front();
+    globals_.erase(globals_.begin());
     if (globals_taken_ > 0) --globals_taken_;
   }
 }

@@ -11,7 +11,7 @@ namespace berth::ssh {
 namespace {
 
 using KeyHandle = std::unique_ptr<ssh_key_struct, FreeWith<ssh_key_free>>;
-using BindHandle = std::unique_ptr<ssh_bind_struct, FreeWith<ssh_bind_free>>;
+using BindHandle = std::shared_ptr<ssh_bind_struct>;
 using TextHandle = std::unique_ptr<char, FreeWith<ssh_string_free_char>>;
 
 // What the server offers, best first. curve25519 is the only key exchange that OpenSSH (since 6.5), PuTTY, paramiko,
@@ -53,7 +53,7 @@ Result<KeyHandle> import_private_key(const std::string& pem) {
 }
 
 Result<BindHandle> make_bind(const ServerOptions& options) {
-  BindHandle bind(ssh_bind_new());
+  BindHandle bind(ssh_bind_new(), ssh_bind_free);
   if (!bind) return Error{ErrorKind::internal, "out of memory"};
   const bool read_system_files = false;
   ssh_bind_options_set(bind.get(), SSH_BIND_OPTIONS_PROCESS_CONFIG, &read_system_files);
@@ -76,7 +76,7 @@ Result<BindHandle> make_bind(const ServerOptions& options) {
 
 }  // namespace
 
-Result<ssh_bind_struct*> bind_of_this_thread(const std::shared_ptr<const ServerOptions>& options) {
+Result<std::shared_ptr<ssh_bind_struct>> bind_of_this_thread(const std::shared_ptr<const ServerOptions>& options) {
   struct Cache {
     std::shared_ptr<const ServerOptions> options;
     BindHandle bind;
@@ -88,7 +88,7 @@ Result<ssh_bind_struct*> bind_of_this_thread(const std::shared_ptr<const ServerO
     if (!bind) return bind.error();
     cache = Cache{options, std::move(*bind)};
   }
-  return cache.bind.get();
+  return cache.bind;
 }
 
 std::optional<PublicKey> public_key_of(ssh_key_struct* key) {

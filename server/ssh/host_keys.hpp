@@ -12,8 +12,8 @@ struct ssh_key_struct;
 namespace berth::ssh {
 
 // libssh's description of this server: host keys and algorithms. One per thread, made anew when `options` is another
-// object; lives until then.
-Result<ssh_bind_struct*> bind_of_this_thread(const std::shared_ptr<const ServerOptions>& options);
+// object. Sessions use its host keys, so each holds it.
+Result<std::shared_ptr<ssh_bind_struct>> bind_of_this_thread(const std::shared_ptr<const ServerOptions>& options);
 
 std::optional<PublicKey> public_key_of(ssh_key_struct* key);
 

@@ -1,11 +1,12 @@
-# Makes a copy of the packaged libssh.a in which four system calls and one helper of two layers go to Berth
-# (server/ssh/transport.cpp): libssh then does no I/O of its own, and Berth can send any packet. No source of libssh is
-# changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
+# Makes a copy of the packaged libssh.a in which four system calls and three helpers go to Berth (server/ssh/transport.cpp):
+# libssh then does no I/O of its own, Berth can send any packet, and the sessions of a thread share the host keys (a copy of
+# an RSA key for each costs 8 KiB). No source of libssh is changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
 cmake_minimum_required(VERSION 3.25)
 
 set(known_version "0.10.6")  # transport.cpp asserts the same
 set(redirected
-  "socket.c.o:recv" "socket.c.o:send" "socket.c.o:close" "poll.c.o:poll" "session.c.o:_ssh_buffer_pack")
+  "socket.c.o:recv" "socket.c.o:send" "socket.c.o:close" "poll.c.o:poll" "session.c.o:_ssh_buffer_pack"
+  "bind.c.o:ssh_key_dup" "session.c.o:ssh_key_free")
 set(declared_by_hand ssh_packet_set_callbacks ssh_buffer_pack_va)
 
 file(READ ${VERSION_HEADER} header)
@@ -46,7 +47,7 @@ foreach(entry ${redirected})
   if(NOT output MATCHES " U ${symbol}\n")
     message(FATAL_ERROR "${ARCHIVE}: ${member} does not use ${symbol}; this build of libssh cannot be redirected")
   endif()
-  string(REGEX REPLACE "^_ssh_" "" name ${symbol})
+  string(REGEX REPLACE "^_?ssh_" "" name ${symbol})
   run(${OBJCOPY} --redefine-sym ${symbol}=berth_libssh_${name} ${member})
   run(${NM} -u ${member})
   if(NOT output MATCHES " U berth_libssh_${name}\n" OR output MATCHES " U ${symbol}\n")

@@ -132,6 +132,11 @@ int berth_libssh_close(int descriptor) {
   return 0;
 }
 int berth_libssh_poll(pollfd* descriptors, nfds_t count, int) { return Hooks::poll(descriptors, count); }
+// A session's host keys are those of its bind, which outlives it (Transport::bind_).
+ssh_key berth_libssh_key_dup(const ssh_key key) { return key; }
+void berth_libssh_key_free(ssh_key key) {
+  if (!berth::ssh::t_current) ssh_key_free(key);
+}
 int berth_libssh_buffer_pack(ssh_buffer buffer, const char* format, size_t argc, ...) {
   if (const auto packed = Hooks::pack(buffer)) return *packed;
   va_list arguments;
@@ -147,9 +152,10 @@ namespace berth::ssh {
 Transport::Transport(Owner& owner) : owner_(owner) {}
 
 Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::shared_ptr<const ServerOptions>& options) {
-  Result<ssh_bind_struct*> bind = bind_of_this_thread(options);
+  Result<std::shared_ptr<ssh_bind_struct>> bind = bind_of_this_thread(options);
   if (!bind) return bind.error();
   std::unique_ptr<Transport> transport(new Transport(owner));
+  transport->bind_ = *bind;
   const Hooks::Entered entered(transport.get());
   transport->session_ = ssh_new();
   if (!transport->session_) return Error{ErrorKind::internal, "out of memory"};
@@ -157,8 +163,8 @@ Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::sh
   ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_C_S, "none");
   ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_S_C, "none");
   ssh_set_blocking(transport->session_, 0);
-  if (ssh_bind_accept_fd(*bind, transport->session_, kFakeDescriptor) != SSH_OK)
-    return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(*bind)};
+  if (ssh_bind_accept_fd(bind->get(), transport->session_, kFakeDescriptor) != SSH_OK)
+    return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(bind->get())};
   ssh_packet_set_callbacks(transport->session_, Hooks::packet_table());
   return transport;
 }

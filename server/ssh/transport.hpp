@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "server/ssh/session.hpp"
 
+struct ssh_bind_struct;
 struct ssh_session_struct;
 struct ssh_event_struct;
 struct ssh_message_struct;
@@ -65,6 +66,7 @@ class Transport {
   void check_failure();
 
   Owner& owner_;
+  std::shared_ptr<ssh_bind_struct> bind_;
   ssh_session_struct* session_ = nullptr;
   ssh_event_struct* event_ = nullptr;
   ssh_message_struct* verified_message_ = nullptr;
