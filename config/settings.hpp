@@ -64,7 +64,6 @@ struct Settings {
 
   struct Workspaces {
     std::filesystem::path agent_socket_root;  // derived: run_dir/agents
-    bool jupyter = true;
   } workspaces;
 
   struct Keys {

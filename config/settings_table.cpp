@@ -81,7 +81,6 @@ constexpr SettingsKey kKeys[] = {
 
     {"workspaces", "agent_socket_root", read<&S::workspaces, &S::Workspaces::agent_socket_root>, R"("")",
      "Each workspace has a directory under this one, in which berthd waits for its agent. Empty: agents in run_dir."},
-    {"workspaces", "jupyter", read<&S::workspaces, &S::Workspaces::jupyter>, "true", "Offer JupyterLab in the browser."},
 
     {"keys", "allowed_types", read<&S::keys, &S::Keys::allowed_types>,
      R"(["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"])",

@@ -84,13 +84,6 @@ std::string read_value(std::int64_t& into, const toml::node& node, const Limits&
   return "";
 }
 
-std::string read_value(bool& into, const toml::node& node, const Limits&) {
-  const auto value = node.value_exact<bool>();
-  if (!value) return "must be true or false";
-  into = *value;
-  return "";
-}
-
 std::string read_value(std::chrono::seconds& into, const toml::node& node, const Limits& limits) {
   const auto text = node.value_exact<std::string>();
   if (!text) return "must be a duration in quotes, such as \"30s\", \"15m\" or \"12h\"";

@@ -95,7 +95,10 @@ class Daemon {
   Daemon(const Settings& settings, std::string version) : settings_(settings), version_(std::move(version)) {}
   Result<void> build();
   void run();
-  void close_store() { store_.reset(); }
+  void close_store() {
+    sessions_.reset();  // closes the rows of what the drain did not end
+    store_.reset();
+  }
 
  private:
   Result<void> open_store();

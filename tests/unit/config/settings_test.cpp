@@ -37,7 +37,6 @@ TEST(Settings, TheExampleIsValidAndMeansTheDefaults) {
   EXPECT_EQ(settings->web.session_lifetime, std::chrono::hours(12));
   EXPECT_EQ(settings->web.public_url, "https://" + settings->ssh.public_host + ":8443");
   EXPECT_EQ(settings->web.workspace_public_url, "https://" + settings->ssh.public_host + ":8444");
-  EXPECT_TRUE(settings->workspaces.jupyter);
   EXPECT_EQ(settings->keys.min_rsa_bits, 2048);
 }
 
@@ -90,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"[ssh]\nlisten = [\"0.0.0.0:70000\"]\n",
             "berth.toml:2: ssh.listen: '0.0.0.0:70000' is not an address such as 0.0.0.0:2222 or [::]:2222"},
         Bad{"[ssh]\nenv_allow = [\"A*B\"]\n", "berth.toml:2: ssh.env_allow: 'A*B' is not a name, or a name with a final *"},
-        Bad{"[workspaces]\njupyter = 1\n", "berth.toml:2: workspaces.jupyter: must be true or false"},
+        Bad{"[workspaces]\nagent_socket_root = 1\n", "berth.toml:2: workspaces.agent_socket_root: must be a path in quotes"},
         Bad{"[web]\ncertificate = \"/c.pem\"\n",
             "berth.toml:2: web.certificate and web.private_key go together: set both, or none for a self-signed one"},
         Bad{"[keys]\nallowed_types = [\"ssh-dss\"]\n",
