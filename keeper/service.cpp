@@ -36,6 +36,7 @@ std::string key_of(const WorkspaceId& id) { return id.user + "." + id.name; }
 struct LifeSigns : std::enable_shared_from_this<LifeSigns> {
   LifeSigns(asio::any_io_executor executor, std::function<void(std::string)> say_line) : timer(executor), say(std::move(say_line)) {}
   void progress(std::string_view line) {
+    if (!say) return;
     last = line;
     seconds = std::chrono::seconds(0);
     say(last);
@@ -54,6 +55,12 @@ struct LifeSigns : std::enable_shared_from_this<LifeSigns> {
     say = nullptr;
     timer.cancel();
   }
+  struct Until {  // the end of a scope, however it is left
+    explicit Until(LifeSigns& of) : signs(of) {}
+    Until(const Until&) = delete;
+    ~Until() { signs.end(); }
+    LifeSigns& signs;
+  };
   asio::steady_timer timer;
   std::function<void(std::string)> say;
   std::string last;
@@ -128,6 +135,7 @@ asio::awaitable<Service::Outcome> Service::ensure(Request request) {
   const Say& say = request.say;
   const std::int64_t op = request.op;
   auto signs = std::make_shared<LifeSigns>(executor_, [say, op](std::string line) { say({{"op", op}, {"progress", std::move(line)}}); });
+  const LifeSigns::Until until(*signs);
   const Locks::Held held = co_await locks_.acquire(key_of(request.id));
   const auto directory = ensure_agent_directory(settings_.agent_sockets, request.id.user, request.id.name, berthd_);
   if (directory.has_error()) co_return directory.error();
@@ -141,7 +149,6 @@ asio::awaitable<Service::Outcome> Service::ensure(Request request) {
   Plan plan{request.id, request.image, *home, *directory};
   Progress progress = [signs](std::string_view line) { signs->progress(line); };
   auto record = co_await engine_.ensure(std::move(plan), std::move(progress));
-  signs->end();
   if (record.has_error()) co_return record.error();
   record->directory = directory->string();
   watch_process(*record);
