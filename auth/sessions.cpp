@@ -77,7 +77,9 @@ struct Sessions::Impl {
     }
     for (const auto& session : chosen) {
       boost::asio::post(session->executor_, [session, reason] {
-        if (!session->closed_ && session->kill_) session->kill_(reason);
+        if (session->closed_) return;
+        const auto tell = session->kill_;  // a copy: it may close the session, which drops the original
+        if (tell) tell(reason);
       });
     }
     return chosen.size();

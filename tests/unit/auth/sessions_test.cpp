@@ -59,6 +59,21 @@ TEST_F(SessionsTest, KillReachesTheExecutor) {
   EXPECT_EQ(sessions->kill("s-none", "x"), 0u);
 }
 
+TEST_F(SessionsTest, AKillHandlerMayCloseItsSession) {
+  SessionRecord record;
+  record.user = "ada";
+  std::shared_ptr<LiveSession> session;
+  session = sessions->open(record, io.get_executor(), [this, &session, text = std::string(100, 'x')](const std::string& reason) {
+    sessions->close(session, "killed: " + reason);
+    told.push_back(text);  // the handler itself is still alive
+  });
+  EXPECT_EQ(sessions->kill_user("ada", "bye"), 1u);
+  io.run();
+  EXPECT_EQ(told, (std::vector<std::string>{std::string(100, 'x')}));
+  settle();
+  EXPECT_EQ(sessions->history(*reader, 1).at(0).outcome, "killed: bye");
+}
+
 TEST_F(SessionsTest, CountsByUserAndKind) {
   const auto a = open("ada", "connection"), b = open("ada", "connection"), c = open("ada", "shell");
   EXPECT_EQ(sessions->count("ada", "connection"), 2u);
