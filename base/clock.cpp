@@ -45,7 +45,7 @@ Result<Timestamp> parse_timestamp(std::string_view text) {
   if (std::sscanf(copy.c_str() + used, "T%2d:%2d:%2d%n", &h, &mi, &s, &more) != 3 || more != 9) return bad;
   if (h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60) return bad;
   time += hours(h) + minutes(mi) + seconds(s);
-  std::string_view rest = std::string_view(copy).substr(static_cast<std::size_t>(used + more));
+  std::string_view rest = std::string_view(copy).substr(static_cast<std::size_t>(used) + static_cast<std::size_t>(more));
   if (!rest.empty() && rest.front() == '.') {
     rest.remove_prefix(1);
     std::int64_t scale = 100000;
