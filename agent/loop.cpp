@@ -73,7 +73,8 @@ void Loop::run_timers() {
 
 void Loop::run() {
   epoll_event events[32];
-  while (!stopped_) {
+  paused_ = false;
+  while (!stopped_ && !paused_) {
     int count = ::epoll_wait(epoll_.get(), events, 32, next_timeout());
     BERTH_ASSERT(count >= 0 || errno == EINTR);
     for (int i = 0; i < count && !stopped_; ++i) {

@@ -26,8 +26,9 @@ class Loop {
   TimerId after(std::chrono::milliseconds delay, std::function<void()> action);
   void cancel(TimerId id);  // fine when it has run
 
-  void run();   // until stop()
+  void run();   // until stop() or pause()
   void stop() { stopped_ = true; }
+  void pause() { paused_ = true; }  // run() returns once, and may be called again
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -39,7 +40,7 @@ class Loop {
   void run_timers();
 
   FileDescriptor epoll_;
-  bool stopped_ = false;
+  bool stopped_ = false, paused_ = false;
   std::uint64_t last_id_ = 0;
   // Events name a watch by its id: one that was forgotten earlier in the same batch is not found.
   std::unordered_map<WatchId, Watch> watches_;

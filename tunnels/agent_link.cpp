@@ -28,12 +28,12 @@ class Handle {
   std::shared_ptr<Link> link_;
 };
 
-// Waits until something about the operation changes; false when the caller was cancelled.
-asio::awaitable<bool> next_change(Operation& operation) {
+// Waits until something about the operation changes. A cancelled caller gets operation_aborted, as from Asio's own.
+asio::awaitable<void> next_change(Operation& operation) {
   boost::system::error_code ignored;
   co_await operation.changed.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() == asio::cancellation_type::none;
+  if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
 }
 
 Error broken_answer() { return {ErrorKind::protocol, "the workspace's agent gave an answer that makes no sense"}; }
@@ -66,9 +66,8 @@ class LinkedProcess final : public Process {
 
   asio::awaitable<Result<ExitStatus>> wait() override {
     auto operation = operation_;  // this object may go while it waits
-    while (!operation->ended)
-      if (!co_await next_change(*operation)) break;
-    if (!operation->ended || operation->lost) co_return Error{ErrorKind::closed, "the workspace went away"};
+    while (!operation->ended) co_await next_change(*operation);
+    if (operation->lost) co_return Error{ErrorKind::closed, "the workspace went away"};
     co_return operation->exit;
   }
 
@@ -106,8 +105,7 @@ class LinkedListener final : public Listener {
   asio::awaitable<Result<Accepted>> accept() override {
     auto operation = operation_;  // this object may go while it waits
     auto handle = handle_;
-    while (operation->accepted.empty() && !operation->ended && !operation->abandoned)
-      if (!co_await next_change(*operation)) break;
+    while (operation->accepted.empty() && !operation->ended && !operation->abandoned) co_await next_change(*operation);
     if (operation->abandoned || operation->accepted.empty()) co_return Error{ErrorKind::closed, "the workspace stopped listening"};
     Accepted accepted = std::move(operation->accepted.front());
     operation->accepted.pop_front();

@@ -80,11 +80,11 @@ struct ServiceOptions {
   std::chrono::seconds start_limit{60};
 };
 
+// In a co_await expression pass named variables as arguments: g++ 12 destroys a temporary there twice.
 class AgentLink {
  public:
   virtual ~AgentLink() = default;
   virtual bool alive() const = 0;
-  // Pass a named variable, here and to service(): g++ 12 destroys a temporary in a co_await expression twice.
   virtual boost::asio::awaitable<Result<std::unique_ptr<Process>>> exec(ExecOptions options) = 0;
   // Connects inside the workspace's network. The error's message is the system's ("Connection refused").
   virtual boost::asio::awaitable<Result<FileDescriptor>> connect_tcp(std::string host, std::uint16_t port) = 0;

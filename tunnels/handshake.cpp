@@ -71,7 +71,7 @@ asio::awaitable<Result<FileDescriptor>> AgentListener::accept() {
     }
     boost::system::error_code failure;
     co_await socket_.async_wait(stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, failure));
-    if (failure) break;
+    if (failure && socket_.is_open()) throw boost::system::system_error(failure);  // the caller was cancelled
   }
   co_return Error{ErrorKind::closed, "the listener is closed"};
 }
@@ -114,9 +114,7 @@ asio::awaitable<Result<Hello>> wait_hello(int socket) {
     }
     if (received.status == wire::Status::closed) co_return Error{ErrorKind::closed, "the agent hung up before its hello"};
     if (received.status != wire::Status::again) co_return Error{ErrorKind::protocol, "the agent did not say hello"};
-    boost::system::error_code failure;
-    co_await readiness.async_wait(stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, failure));
-    if (failure) co_return Error{ErrorKind::closed, "waiting for the hello was given up"};
+    co_await readiness.async_wait(stream_descriptor::wait_read, asio::use_awaitable);
   }
 }
 

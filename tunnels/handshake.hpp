@@ -42,7 +42,7 @@ class AgentListener {
   AgentListener(AgentListener&&) = default;
   AgentListener& operator=(AgentListener&&) = delete;
   ~AgentListener();
-  // The next connection; Error{closed} after close() or cancellation, Error{unavailable} when out of descriptors.
+  // The next connection; Error{closed} after close(), Error{unavailable} when out of descriptors (wait before the next try).
   boost::asio::awaitable<Result<FileDescriptor>> accept();
   void close();
   const std::string& path() const { return path_; }

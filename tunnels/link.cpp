@@ -148,16 +148,16 @@ Result<void> Link::take(wire::Received& received) {
 Result<void> Link::take_done(Entry entry, Json& message, wire::Received& received) {
   auto operation = entry->second;
   if (operation->answered) return broken("the agent answered twice");
-  operation->answered = true;
   if (received.descriptors_lost) {
     // Too many were sent, or we are out of descriptors ourselves: this operation fails, the link goes on.
     operation->refused = Error{ErrorKind::unavailable, "a descriptor was lost: too many are open"};
   } else if (auto checked = check_descriptors(received.descriptors, operation->expected); !checked) {
-    return checked;
+    return checked;  // still unanswered: whoever waits is told that the link went away
   } else {
     operation->fields = std::move(message);
     if (!operation->abandoned) operation->descriptors = std::move(received.descriptors);
   }
+  operation->answered = true;
   if (operation->abandoned && operation->follows == Follows::connections) tell({{"type", "close"}, {"op", entry->first}});
   if (operation->follows == Follows::nothing) operations_.erase(entry);
   operation->changed.cancel();
@@ -242,7 +242,7 @@ asio::awaitable<Result<Link::Asked>> Link::ask(Json request, Expected expected, 
     if (operation.lost) co_return Error{ErrorKind::closed, "the workspace went away"};
     if (!failure) co_return Error{ErrorKind::timeout, "the workspace's agent did not answer within " + std::to_string(limit.count()) + " ms"};
     auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return Error{ErrorKind::closed, "the request was given up"};
+    if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
   }
   operation.changed.expires_at(asio::steady_timer::time_point::max());
   if (operation.refused) co_return *operation.refused;

@@ -1,0 +1,268 @@
+// A workspace's user can replace the agent. Whatever it sends costs it its own link, and nobody anything else.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "tests/unit/tunnels/harness.hpp"
+#include "base/log.hpp"
+#include "tunnels/wire.hpp"
+
+namespace berth::tunnels {
+namespace {
+namespace asio = boost::asio;
+using nlohmann::json;
+
+int open_descriptors() {
+  int count = 0;
+  for ([[maybe_unused]] auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+class HostileAgent : public ::testing::Test {
+ public:
+  void SetUp() override {
+    int pair[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    theirs.reset(pair[1]);
+    link = make_agent_link(io.get_executor(), FileDescriptor(pair[0]), [this] { ++closed; });
+  }
+  void say(const std::string& text, std::vector<int> descriptors = {}) { wire::send(theirs.get(), text, descriptors); }
+  void settle() {
+    io.restart();
+    while (io.poll_one()) {
+    }
+  }
+  // What the link asked last, as the agent sees it.
+  json asked() {
+    settle();
+    auto received = wire::receive(theirs.get(), buffer);
+    return received.status == wire::Status::ok ? json::parse(received.text) : json();
+  }
+  // Starts an exec and keeps its result.
+  void begin_exec(bool pty = false) {
+    ExecOptions options;
+    options.command = "true";
+    if (pty) options.pty.emplace();
+    asio::co_spawn(io, collect(*this, options), asio::detached);
+    settle();
+  }
+  static asio::awaitable<void> collect(HostileAgent& test, ExecOptions options) {
+    auto process = co_await test.link->exec(std::move(options));
+    test.answered = true;
+    if (process) test.process = std::move(*process);
+    else test.error = process.error();
+  }
+  // After this the link must be closed, and the exec that waited must have failed.
+  void expect_refused() {
+    settle();
+    EXPECT_FALSE(link->alive());
+    EXPECT_EQ(closed, 1);
+    EXPECT_TRUE(answered);
+    EXPECT_FALSE(process);
+  }
+
+  asio::io_context io{1};
+  FileDescriptor theirs;
+  std::shared_ptr<AgentLink> link;
+  std::array<char, wire::kMaxMessage + 1> buffer;
+  std::unique_ptr<Process> process;
+  Error error;
+  bool answered = false;
+  int closed = 0;
+};
+
+struct Pipes {
+  FileDescriptor in_read, in_write, out_read, out_write;
+  Pipes() {
+    int a[2], b[2];
+    if (::pipe(a) < 0 || ::pipe(b) < 0) std::abort();
+    in_read.reset(a[0]);
+    in_write.reset(a[1]);
+    out_read.reset(b[0]);
+    out_write.reset(b[1]);
+  }
+};
+
+TEST_F(HostileAgent, ARightAnswerIsTakenAndMadeNonBlocking) {
+  begin_exec();
+  EXPECT_EQ(asked()["type"], "exec");
+  Pipes pipes;
+  say(R"({"type":"done","op":1,"pid":7})", {pipes.in_write.get(), pipes.out_read.get(), pipes.out_read.get()});
+  settle();
+  ASSERT_TRUE(process);
+  auto in = process->take_stdin();
+  EXPECT_TRUE(::fcntl(in.get(), F_GETFL) & O_NONBLOCK);
+  EXPECT_TRUE(::fcntl(in.get(), F_GETFD) & FD_CLOEXEC);
+  EXPECT_FALSE(process->take_stdin()) << "each can be taken once";
+}
+
+TEST_F(HostileAgent, MessagesThatBreakTheProtocolCloseTheLink) {
+  const std::string deep = "{\"type\":\"done\",\"op\":1,\"x\":" + std::string(5000, '[') + std::string(5000, ']') + "}";
+  const std::string breaches[] = {
+      "garbage", "[]", "{}", "\"text\"", "{\"op\":1}", "{\"type\":\"done\"}", R"({"type":"done","op":-1})", R"({"type":"done","op":"1"})",
+      R"({"type":"done","op":2})", R"({"type":"surprise","op":1})", R"({"type":1,"op":1})", R"({"type":"exit","op":1,"code":0})",
+      R"({"type":"accepted","op":1})", R"({"type":"closed","op":1})", R"({"type":"done","op":1,"pid":1})", deep,
+      std::string(wire::kMaxMessage - 1, '{'), std::string("\0\xff\xfe", 3)};
+  for (const auto& breach : breaches) {
+    answered = false;
+    closed = 0;
+    process.reset();
+    SetUp();
+    begin_exec();
+    say(breach);
+    SCOPED_TRACE(breach.substr(0, 60));
+    expect_refused();
+  }
+}
+
+TEST_F(HostileAgent, AMessageOverTheLimitClosesTheLink) {
+  begin_exec();
+  std::string large(wire::kMaxMessage + 1000, ' ');
+  ASSERT_GT(::send(theirs.get(), large.data(), large.size(), 0), 0);
+  expect_refused();
+}
+
+TEST_F(HostileAgent, DescriptorsOfTheWrongKindCloseTheLinkAndAreClosed) {
+  Pipes pipes;
+  FileDescriptor file(::open("/etc/passwd", O_RDONLY)), null(::open("/dev/null", O_RDWR)), directory(::open("/", O_PATH));
+  FileDescriptor datagram(::socket(AF_UNIX, SOCK_DGRAM, 0)), packets(::socket(AF_UNIX, SOCK_SEQPACKET, 0));
+  int in = pipes.in_write.get(), out = pipes.out_read.get();
+  const std::vector<int> wrong[] = {{},        {in},           {in, out},       {out, in, in},          {in, out, file.get()},
+                                    {in, null.get(), out}, {directory.get(), out, out}, {datagram.get(), out, out}, {packets.get(), out, out}};
+  int before = 0;
+  for (const auto& descriptors : wrong) {
+    for (bool pty : {false, true}) {
+      answered = false;
+      closed = 0;
+      link.reset();
+      SetUp();
+      begin_exec(pty);
+      asked();
+      say(R"({"type":"done","op":1,"pid":1})", descriptors);
+      expect_refused();
+      if (!before) before = open_descriptors();
+      EXPECT_EQ(open_descriptors(), before) << "a descriptor leaked";
+    }
+  }
+}
+
+TEST_F(HostileAgent, OnlyAConnectedStreamIsASocket) {
+  FileDescriptor listening(::socket(AF_UNIX, SOCK_STREAM, 0)), datagram(::socket(AF_INET, SOCK_DGRAM, 0)), pipe_end(::dup(0));
+  sockaddr_un anywhere{AF_UNIX, ""};
+  ASSERT_EQ(::bind(listening.get(), reinterpret_cast<sockaddr*>(&anywhere), sizeof(sa_family_t)), 0);
+  ASSERT_EQ(::listen(listening.get(), 1), 0);
+  auto connect = [](HostileAgent& test) -> asio::awaitable<void> {
+    std::string host = "127.0.0.1";
+    auto connected = co_await test.link->connect_tcp(host, 80);
+    test.answered = !connected;
+  };
+  for (int wrong : {listening.get(), datagram.get(), pipe_end.get()}) {
+    answered = false;
+    closed = 0;
+    link.reset();
+    SetUp();
+    asio::co_spawn(io, connect(*this), asio::detached);
+    EXPECT_EQ(asked()["type"], "connect");
+    say(R"({"type":"done","op":1})", {wrong});
+    expect_refused();
+  }
+}
+
+TEST_F(HostileAgent, ADescriptorFloodLeaksNothingAndEndsTheOperation) {
+  begin_exec();
+  asked();
+  int before = open_descriptors();
+  // 200 at once, past wire::send, which would refuse.
+  std::vector<int> flood(200, 1);
+  std::vector<char> control(CMSG_SPACE(sizeof(int) * flood.size()));
+  std::string text = R"({"type":"done","op":1,"pid":1})";
+  iovec part{text.data(), text.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int) * flood.size());
+  std::memcpy(CMSG_DATA(header), flood.data(), sizeof(int) * flood.size());
+  ASSERT_GT(::sendmsg(theirs.get(), &message, 0), 0);
+  settle();
+  EXPECT_TRUE(answered);
+  EXPECT_FALSE(process);
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(HostileAgent, ErrorsAreCleanedForTheUsersTerminal) {
+  begin_exec();
+  say(json{{"type", "error"}, {"op", 1}, {"kind", "protocol"}, {"message", "bad \x1b]0;title\x07 line\n" + std::string(50'000, 'x')}}.dump());
+  settle();
+  EXPECT_EQ(error.kind, ErrorKind::internal) << "an agent cannot choose every kind";
+  EXPECT_TRUE(error.message.starts_with("bad ?]0;title? line\nxxx"));
+  EXPECT_LE(error.message.size(), 8192u);
+  EXPECT_TRUE(link->alive());
+}
+
+TEST_F(HostileAgent, OneThatDoesNotReadLosesItsLinkAndHoldsNoMemory) {
+  ExecOptions options;
+  options.command = std::string(60'000, 'x');
+  for (int i = 0; i < 200 && link->alive(); ++i) {
+    asio::co_spawn(io, collect(*this, options), asio::detached);
+    settle();
+  }
+  EXPECT_FALSE(link->alive());
+  EXPECT_EQ(closed, 1);
+}
+
+TEST_F(HostileAgent, AfterALateAnswerTheLinkGoesOn) {
+  auto hurried = [](AgentLink& agent_link) -> asio::awaitable<Result<nlohmann::json>> {
+    co_return co_await with_deadline(agent_link.report(), std::chrono::milliseconds(10), "the agent");
+  };
+  auto report = run_on(io, hurried(*link));
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().kind, ErrorKind::timeout);
+  say(R"({"type":"done","op":1,"cpu_us":1})");
+  settle();
+  EXPECT_TRUE(link->alive());
+  say(R"({"type":"done","op":1,"cpu_us":1})");
+  settle();
+  EXPECT_FALSE(link->alive()) << "answered twice";
+}
+
+TEST_F(HostileAgent, AMutatedConversationNeverCrashes) {
+  start_log("error");  // thousands of refusals
+  std::mt19937 random(20260101);
+  Pipes pipes;
+  const std::string seeds[] = {R"({"type":"done","op":1,"pid":1})", R"({"type":"exit","op":1,"code":0,"core":true})",
+                               R"({"type":"exit","op":1,"signal":"KILL","core":false})", R"({"type":"accepted","op":1,"host":"::1","port":5})",
+                               R"({"type":"error","op":1,"kind":"invalid","message":"no"})", R"({"type":"closed","op":1})"};
+  for (int round = 0; round < 3000; ++round) {
+    answered = false;
+    closed = 0;
+    process.reset();
+    link.reset();
+    SetUp();
+    begin_exec();
+    asked();
+    for (int messages = 0; messages < 3 && link->alive(); ++messages) {
+      std::string text = seeds[random() % std::size(seeds)];
+      for (unsigned edits = random() % 3; edits > 0; --edits) {
+        std::size_t at = random() % text.size();
+        if (random() % 2) text[at] = static_cast<char>(random());
+        else text.insert(at, text.substr(random() % text.size(), random() % 8));
+      }
+      std::vector<int> descriptors;
+      if (random() % 2) descriptors = {pipes.in_write.get(), pipes.out_read.get(), pipes.out_read.get()};
+      say(text, descriptors);
+      settle();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace berth::tunnels
