@@ -73,9 +73,8 @@ stop() {
 
 # write_configuration ENGINE SSH_PORT WEB_PORT HOST PROCESS_USER: berth.toml and keeper.toml of this instance.
 write_configuration() {
-  local any='"0.0.0.0:%d"'
-  [ -e /proc/net/if_inet6 ] && [ -s /proc/net/if_inet6 ] && any='"0.0.0.0:%d", "[::]:%d"'
-  # shellcheck disable=SC2059
+  local any='"0.0.0.0:PORT"'
+  [ -s /proc/net/if_inet6 ] && any='"0.0.0.0:PORT", "[::]:PORT"'
   cat >"$state/berth.toml" <<TOML
 # Written by scripts/up; every key is explained in config/berth.example.toml.
 [server]
@@ -83,10 +82,10 @@ state_dir = "$state/data"
 run_dir = "$state/run"
 drain = "3s"
 [ssh]
-listen = [$(printf "$any" "$2" "$2")]
+listen = [${any//PORT/$2}]
 public_host = "$4"
 [web]
-listen = [$(printf "$any" "$3" "$3")]
+listen = [${any//PORT/$3}]
 ui_dir = "$state/ui"
 [admin]
 socket = "$state/admin.sock"
