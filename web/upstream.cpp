@@ -53,8 +53,8 @@ asio::awaitable<Result<Upstreams::Connected>> Upstreams::connect(Target target, 
   auto connecting = target.jupyter() ? link->connect_unix(started->jupyter->socket_path) : link->connect_tcp(kWorkspaceHost, target.port);
   auto socket = co_await with_deadline(std::move(connecting), lane_.limits().upstream_connect, "the workspace");
   if (!socket) {
-    ++lane_.counters.upstream_errors;
-    co_return socket.error();
+    const std::string what = target.jupyter() ? "JupyterLab does not answer" : "nothing answers on port " + std::to_string(target.port) + " of the workspace";
+    co_return Error{socket.error().kind == ErrorKind::timeout ? ErrorKind::timeout : ErrorKind::closed, what + ": " + socket.error().message};
   }
   ++lane_.counters.upstream_connects;
   Connected connected{std::make_unique<Stream>(lane_.executor(), std::move(*socket), lane_.deadlines), false};

@@ -1,0 +1,442 @@
+// The workspace origin: who gets in, and what passes between browser and workspace.
+#include "tests/unit/web/harness.hpp"
+
+namespace berth::web {
+namespace {
+
+class Proxy : public WebTest {
+ protected:
+  explicit Proxy(WebLimits limits = test_limits()) : WebTest(limits), jupyter((dir.path() / "jupyter.sock").string()) {
+    fake.jupyter_socket = (dir.path() / "jupyter.sock").string();
+    ada = login("ada");
+    cookie = cross(ada);
+  }
+  std::string headers(const std::string& extra = {}) const { return "Cookie: " + cookie + "\r\n" + extra; }
+  std::string path(const std::string& rest = "/") const { return "/w/ada/main/port/" + std::to_string(app.port()) + rest; }
+  void send(Wire& wire, std::string_view method, const std::string& rest, const std::string& extra = {}, std::string_view body = {}) {
+    wire.send(request(method, path(rest), headers(extra), body));
+  }
+  std::string websocket(const std::string& origin) const {
+    return headers("Origin: " + origin + "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+  }
+  // A WebSocket up to the point where both ends speak freely.
+  std::pair<Wire, Wire> open_websocket() {
+    Wire browser = workspaces();
+    browser.send(request("GET", path("/ws"), websocket("http://127.0.0.1")));
+    Wire inside = app.accept();
+    inside.receive_until("\r\n\r\n");
+    inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello");
+    EXPECT_EQ(browser.answer().status, 101);
+    EXPECT_EQ(browser.receive_exactly(5), "hello");
+    return {std::move(browser), std::move(inside)};
+  }
+
+  Upstream app, jupyter;
+  Login ada;
+  std::string cookie;
+};
+
+TEST_F(Proxy, CrossesOverWithAOneTimeCode) {
+  const Answer away = get("/w/ada/main/jupyter/lab?x=1&y=2", cookie_line(ada));
+  EXPECT_EQ(away.status, 302);
+  const std::string location = away.field("Location");
+  EXPECT_EQ(location.find(workspace_origin() + "/berth-cross?code="), 0u) << location;
+  const std::string link = location.substr(workspace_origin().size());
+  const Answer there = get_workspace(link, cookie_line(ada));
+  EXPECT_EQ(there.status, 302);
+  EXPECT_EQ(there.field("Location"), "/w/ada/main/jupyter/lab?x=1&y=2");
+  EXPECT_EQ(there.field("Set-Cookie").find("__Host-berth-w-ada.main="), 0u);
+  EXPECT_NE(there.field("Set-Cookie").find("; Secure; HttpOnly; SameSite=Lax"), std::string::npos);
+  EXPECT_EQ(get_workspace(link, cookie_line(ada)).status, 403);  // once
+}
+
+TEST_F(Proxy, ACodeWorksOnlyInTheBrowserThatMadeIt) {
+  const Login bob = login("bob");
+  const std::string location = get("/w/ada/main/", cookie_line(ada)).field("Location");
+  EXPECT_EQ(get_workspace(location.substr(workspace_origin().size()), cookie_line(bob)).status, 403);
+  const std::string other = get("/w/ada/main/", cookie_line(ada)).field("Location");
+  EXPECT_EQ(get_workspace(other.substr(workspace_origin().size())).status, 403);
+}
+
+TEST_F(Proxy, ACodeLeadsNowhereElse) {
+  for (const std::string to : {"https%3A%2F%2Fevil.example%2F", "%2F%2Fevil.example%2F", "%2Fw%2Fbob%2Fmain%2F", "%2Fw%2Fada%2Fother%2F", "%2Fw%2Fada%2Fmain%2F%0d%0aSet-Cookie:x",
+                               "%2Fw%2Fada%2Fmain%5c..%5c", "%2F"}) {
+    const std::string location = get("/w/ada/main/", cookie_line(ada)).field("Location");
+    const std::string code = location.substr(workspace_origin().size(), location.find("&to=") - workspace_origin().size());
+    const Answer answer = get_workspace(code + "&to=" + to, cookie_line(ada));
+    EXPECT_EQ(answer.status, 400) << to;
+    EXPECT_TRUE(answer.field("Set-Cookie").empty());
+  }
+}
+
+TEST_F(Proxy, AnothersPathDoesNotExist) {
+  add_user("bob");
+  for (const std::string user : {"bob", "nobody"}) {
+    EXPECT_EQ(get("/w/" + user + "/main/jupyter/lab", cookie_line(ada)).status, 404);
+    EXPECT_EQ(get_workspace("/w/" + user + "/main/jupyter/lab", headers() + "").status, 401);                                  // who are you?
+    EXPECT_EQ(get_workspace("/w/" + user + "/main/jupyter/lab", "Cookie: __Host-berth=" + ada.cookie + "; " + cookie + "\r\n").status, 404);
+    EXPECT_EQ(get_workspace("/w/" + user + "/main/", "Cookie: __Host-berth=" + ada.cookie + "; __Host-berth-w-" + user + ".main=" + cookie.substr(cookie.find('=') + 1) + "\r\n").status, 404);
+  }
+  EXPECT_EQ(get_workspace("/w/ada/other/port/1/", headers()).status, 401);  // a cookie is for one workspace
+  EXPECT_EQ(get("/w/ada/main/").field("Location"), "/login?next=/w/ada/main/");
+  const Answer back = get_workspace("/w/ada/main/jupyter/lab?a=b", "Accept: text/html\r\n");
+  EXPECT_EQ(back.field("Location"), portal_origin() + "/w/ada/main/jupyter/lab?a=b");
+}
+
+TEST_F(Proxy, PassesRequestAndAnswer) {
+  Wire browser = workspaces();
+  send(browser, "POST", "/sub/x?y=1", "X-Custom: kept\r\nCookie: app=1\r\n", "payload");
+  Wire inside = app.accept();
+  const std::string head = inside.receive_until("\r\n\r\n");
+  EXPECT_EQ(head.find("POST /sub/x?y=1 HTTP/1.1\r\nHost: localhost:" + std::to_string(app.port()) + "\r\n"), 0u) << head;
+  EXPECT_NE(head.find("X-Custom: kept\r\n"), std::string::npos);
+  EXPECT_NE(head.find("X-Forwarded-Prefix: " + path("") + "\r\n"), std::string::npos);
+  EXPECT_NE(head.find("Cookie: app=1\r\n"), std::string::npos);
+  EXPECT_EQ(head.find("__Host"), std::string::npos);
+  EXPECT_EQ(inside.receive_exactly(7), "payload");
+  inside.send("HTTP/1.1 201 Made\r\nContent-Length: 2\r\nX-App: 1\r\nSet-Cookie: __Host-berth=evil\r\n\r\nok");
+  const Answer answer = browser.answer();
+  EXPECT_EQ(answer.status, 201);
+  EXPECT_EQ(answer.body, "ok");
+  EXPECT_EQ(answer.field("X-App"), "1");
+  EXPECT_TRUE(answer.fields("Set-Cookie").empty());
+}
+
+TEST_F(Proxy, KeepsConnectionsIntoTheWorkspace) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/1");
+  Wire inside = app.accept();
+  for (int i = 0; i < 3; ++i) {
+    inside.receive_until("\r\n\r\n");
+    inside.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    EXPECT_EQ(browser.answer().body, "x");
+    send(browser, "GET", "/more");
+  }
+  EXPECT_FALSE(app.somebody_waits());
+}
+
+TEST_F(Proxy, AStaleKeptConnectionIsReplacedUnseen) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/1");
+  {
+    Wire inside = app.accept();
+    inside.receive_until("\r\n\r\n");
+    inside.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    EXPECT_EQ(browser.answer().body, "x");
+    send(browser, "GET", "/2");
+    inside.receive_until("\r\n\r\n");  // and closes without an answer
+  }
+  Wire inside = app.accept();
+  EXPECT_EQ(inside.receive_until("\r\n").find("GET /2 "), 0u);
+  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ny");
+  EXPECT_EQ(browser.answer().body, "y");
+}
+
+TEST_F(Proxy, AnUnsafeRequestIsNeverRepeated) {
+  Wire browser = workspaces();
+  send(browser, "POST", "/pay");
+  {
+    Wire inside = app.accept();
+    inside.receive_until("\r\n\r\n");
+  }
+  EXPECT_EQ(browser.answer().status, 502);
+  EXPECT_FALSE(app.somebody_waits());
+}
+
+TEST_F(Proxy, StreamsChunksBothWays) {
+  Wire browser = workspaces();
+  browser.send(request("POST", path("/up"), headers("Transfer-Encoding: chunked\r\n")));
+  browser.send("3\r\nabc\r\n");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  EXPECT_EQ(inside.receive_exactly(8), "3\r\nabc\r\n");  // before the body's end
+  inside.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+  EXPECT_NE(browser.receive_until("\r\n\r\n").find("Transfer-Encoding: chunked"), std::string::npos);
+  EXPECT_EQ(browser.receive_exactly(7), "2\r\nhi\r\n");  // both at once
+  browser.send("0\r\n\r\n");
+  EXPECT_EQ(inside.receive_exactly(5), "0\r\n\r\n");
+  inside.send("0\r\n\r\n");
+  EXPECT_EQ(browser.receive_exactly(5), "0\r\n\r\n");
+  browser.send(request("GET", "/w/ada/main/", headers()));
+  EXPECT_EQ(browser.answer().status, 302);  // the connection is in order
+}
+
+TEST_F(Proxy, EventsPassAtOnce) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/events", "Accept: text/event-stream\r\n");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+  EXPECT_NE(browser.receive_until("\r\n\r\n").find("Connection: close"), std::string::npos);
+  for (int i = 0; i < 3; ++i) {
+    inside.send("data: 1\n\n");
+    EXPECT_EQ(browser.receive_exactly(9), "data: 1\n\n");
+  }
+}
+
+TEST_F(Proxy, MegabytesPassUnharmedBothWays) {
+  std::string big(8 * 1024 * 1024 + 13, '\0');
+  for (std::size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * 31 + i / 251);
+  Wire browser = workspaces();
+  std::thread sender([&] { send(browser, "PUT", "/file", "", big); });
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  EXPECT_TRUE(inside.receive_exactly(big.size()) == big);
+  sender.join();
+  std::thread answerer([&] {
+    inside.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(big.size()) + "\r\n\r\n");
+    inside.send(big);
+  });
+  EXPECT_TRUE(browser.answer().body == big);
+  answerer.join();
+}
+
+TEST_F(Proxy, ASlowReaderHoldsTheWorkspaceBack) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/flood");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 200 OK\r\n\r\n");
+  const std::string block(64 * 1024, 'x');
+  std::size_t taken = 0;
+  for (int pause = 0; pause < 20;) {  // until nothing is taken for 200 ms
+    const ssize_t sent = ::send(inside.fd(), block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) taken += static_cast<std::size_t>(sent), pause = 0;
+    else std::this_thread::sleep_for(std::chrono::milliseconds(10)), ++pause;
+    ASSERT_LT(taken, 64u * 1024 * 1024);
+  }
+  EXPECT_GT(taken, 0u);
+}
+
+TEST_F(Proxy, AnswersWithoutBodies) {
+  Wire browser = workspaces();
+  send(browser, "HEAD", "/");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+  EXPECT_EQ(browser.answer("HEAD").field("Content-Length"), "1000");
+  send(browser, "GET", "/204");
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(browser.answer().status, 204);
+  send(browser, "GET", "/304");
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");
+  EXPECT_EQ(browser.answer().status, 304);
+  send(browser, "GET", "/early");
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz");
+  EXPECT_EQ(browser.answer().body, "z");
+}
+
+TEST_F(Proxy, AnEarlyAnswerEndsTheUpload) {
+  Wire browser = workspaces();
+  browser.send(request("POST", path("/"), headers("Content-Length: 100000000\r\n")) + "start");
+  Wire inside = app.accept();
+  inside.receive_until("start");
+  inside.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
+  const Answer answer = browser.answer();
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_EQ(answer.body, "big");
+  EXPECT_TRUE(browser.ended());
+}
+
+TEST_F(Proxy, ContinuesAnUploadItself) {
+  Wire browser = workspaces();
+  send(browser, "POST", "/", "Expect: 100-continue\r\nContent-Length: 2\r\n");
+  EXPECT_EQ(browser.receive_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  browser.send("ab");
+  Wire inside = app.accept();
+  EXPECT_EQ(inside.receive_until("\r\n\r\n").find("Expect"), std::string::npos);
+  EXPECT_EQ(inside.receive_exactly(2), "ab");
+  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(browser.answer().status, 200);
+}
+
+TEST_F(Proxy, BadAnswersBecome502AndCutOnesAreCut) {
+  for (const std::string bad : {"nonsense\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n", ""}) {
+    Wire browser = workspaces();
+    send(browser, "POST", "/");
+    Wire inside = app.accept();
+    inside.receive_until("\r\n\r\n");
+    inside.send(bad);
+    inside.finish_sending();
+    EXPECT_EQ(browser.answer().status, 502) << bad;
+  }
+  Wire huge = workspaces();
+  send(huge, "POST", "/");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 200 OK\r\nX: " + std::string(200'000, 'x') + "\r\n\r\n");
+  EXPECT_EQ(huge.answer().status, 502);
+  Wire browser = workspaces();
+  send(browser, "GET", "/cut");
+  {
+    Wire cut = app.accept();
+    cut.receive_until("\r\n\r\n");
+    cut.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+  }
+  EXPECT_EQ(browser.answer().body, "abc");
+  EXPECT_TRUE(browser.ended());
+}
+
+TEST_F(Proxy, MalformedChunksOfTheBrowserEndTheRequest) {
+  Wire browser = workspaces();
+  browser.send(request("POST", path("/"), headers("Transfer-Encoding: chunked\r\n")) + "3\r\nabc\r\nZ\r\n");
+  Wire inside = app.accept();
+  EXPECT_EQ(inside.receive_all().find("0\r\n\r\n"), std::string::npos);  // no regular end
+  EXPECT_EQ(browser.answer().status, 400);
+  EXPECT_TRUE(browser.ended());
+}
+
+TEST_F(Proxy, NothingOnThePortIsExplained) {
+  const Answer answer = get_workspace("/w/ada/main/port/1/", headers("Accept: text/html\r\n"));
+  EXPECT_EQ(answer.status, 502);
+  EXPECT_NE(answer.body.find("Connection refused"), std::string::npos) << answer.body;
+  for (const std::string bad : {"/w/ada/main/port/0/", "/w/ada/main/port/70000/", "/w/ada/main/port/x/", "/w/ada/main/port/80x/", "/w/ada/main/else"})
+    EXPECT_EQ(get_workspace(bad, headers()).status, 404) << bad;
+  EXPECT_EQ(get_workspace("/w/ada/main/port/80?a=b", headers()).field("Location"), "/w/ada/main/port/80/?a=b");
+}
+
+TEST_F(Proxy, JupyterGetsItsTokenAndTheWholePath) {
+  Wire browser = workspaces();
+  browser.send(request("GET", "/w/ada/main/jupyter/api?x=1", headers("Authorization: token forged\r\nAccept: text/html\r\n")));
+  Wire inside = jupyter.accept();
+  const std::string head = inside.receive_until("\r\n\r\n");
+  EXPECT_EQ(head.find("GET /w/ada/main/jupyter/api?x=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n"), 0u) << head;
+  EXPECT_NE(head.find("\r\nAuthorization: token s3cret-token\r\n"), std::string::npos);
+  EXPECT_EQ(head.find("forged"), std::string::npos);
+  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  const Answer answer = browser.answer();
+  EXPECT_EQ(answer.body, "ok");
+  EXPECT_EQ(answer.head.find("s3cret"), std::string::npos);
+  EXPECT_EQ(get_workspace("/w/ada/main/", headers()).field("Location"), "/w/ada/main/jupyter/lab");
+}
+
+TEST_F(Proxy, ShowsProgressThenTurnsIntoTheApplication) {
+  fake.start_takes = std::chrono::milliseconds(2'000);
+  const Answer page = get_workspace(path("/"), headers("Accept: text/html\r\n"));
+  EXPECT_EQ(page.status, 200);
+  EXPECT_NE(page.body.find("http-equiv=\"refresh\""), std::string::npos);
+  EXPECT_NE(page.body.find("Starting &lt;your&gt; workspace"), std::string::npos) << page.body;
+  EXPECT_EQ(page.field("Content-Security-Policy").find("script"), std::string::npos);
+  Wire browser = workspaces();
+  send(browser, "GET", "/", "Accept: text/html\r\n");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\napp");
+  EXPECT_EQ(browser.answer().body, "app");
+  EXPECT_EQ(fake.starts, 1);
+}
+
+TEST_F(Proxy, AFailedStartSaysWhy) {
+  fake.start_failure = "no room for another workspace\nlog: <b>disk full</b>";
+  const Answer page = get_workspace(path("/"), headers("Accept: text/html\r\n"));
+  EXPECT_EQ(page.status, 503);
+  EXPECT_NE(page.body.find("log: &lt;b&gt;disk full"), std::string::npos) << page.body;
+  EXPECT_EQ(page.body.find("refresh"), std::string::npos);
+}
+
+TEST_F(Proxy, OnlyAPersonStartsAStoppedWorkspace) {
+  fake.running = false;
+  EXPECT_EQ(get_workspace(path("/api/poll"), headers("Accept: */*\r\n")).status, 503);
+  EXPECT_EQ(fake.starts, 0);
+}
+
+TEST_F(Proxy, ForeignOriginsChangeNothing) {
+  for (const std::string& origin : std::vector<std::string>{"https://evil.example", "null", portal_origin()}) {
+    Wire browser = workspaces();
+    send(browser, "POST", "/", "Origin: " + origin + "\r\n");
+    EXPECT_EQ(browser.answer().status, 403) << origin;
+    browser.send(request("GET", path("/ws"), websocket(origin)));
+    EXPECT_EQ(browser.answer().status, 403) << origin;
+  }
+  EXPECT_FALSE(app.somebody_waits());
+}
+
+TEST_F(Proxy, WebSocketsPassBothWaysAndHalfClose) {
+  auto [browser, inside] = open_websocket();
+  for (int i = 0; i < 5; ++i) {
+    browser.send("ping" + std::to_string(i));
+    EXPECT_EQ(inside.receive_exactly(5), "ping" + std::to_string(i));
+    inside.send("pong" + std::to_string(i));
+    EXPECT_EQ(browser.receive_exactly(5), "pong" + std::to_string(i));
+  }
+  browser.finish_sending();
+  EXPECT_TRUE(inside.ended());
+  inside.send("last words");
+  inside.finish_sending();
+  EXPECT_EQ(browser.receive_all(), "last words");
+}
+
+TEST_F(Proxy, WebSocketsAreListedAndEndWithTheKey) {
+  auto [browser, inside] = open_websocket();
+  const auto live = sessions->live();
+  ASSERT_EQ(live.size(), 1u);
+  EXPECT_EQ(live[0].kind, "web");
+  EXPECT_EQ(live[0].user, "ada");
+  EXPECT_EQ(live[0].workspace, "main");
+  EXPECT_EQ(live[0].key_fingerprint, ada.key);
+  std::string encoded;
+  for (const char c : ada.key) encoded += c == '/' ? "%2F" : c == '+' ? "%2B" : std::string(1, c);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(admin_call("DELETE", "/api/v1/keys/" + encoded).json()["ended_sessions"], 1);
+  EXPECT_EQ(browser.receive_all(), "");
+  EXPECT_EQ(inside.receive_all(), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+  EXPECT_EQ(get_workspace(path("/"), headers()).status, 401);
+}
+
+TEST_F(Proxy, WebSocketsEndWithTheLoginAndTheAccount) {
+  {
+    auto [browser, inside] = open_websocket();
+    EXPECT_EQ(change("POST", "/api/v1/logout", ada).status, 200);
+    EXPECT_EQ(browser.receive_all(), "");
+  }
+  ada = login("ada2");
+  cookie = cross(ada);
+  Wire browser = workspaces();
+  browser.send(request("GET", "/w/ada2/main/port/" + std::to_string(app.port()) + "/", websocket("http://127.0.0.1")));
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  EXPECT_EQ(browser.answer().status, 101);
+  EXPECT_EQ(admin_call("PATCH", "/api/v1/users/ada2", R"({"disabled":true})").status, 200);
+  EXPECT_EQ(browser.receive_all(), "");
+}
+
+TEST_F(Proxy, EndingTheRowEndsTheBrowserLogin) {
+  auto [browser, inside] = open_websocket();
+  const std::string id = sessions->live()[0].id;
+  EXPECT_EQ(change("DELETE", "/api/v1/sessions/" + id, ada).json()["ended"], 1);
+  EXPECT_EQ(browser.receive_all(), "");
+  for (int i = 0; i < 100 && get("/api/v1/me", cookie_line(ada)).status != 401; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(get("/api/v1/me", cookie_line(ada)).status, 401);
+}
+
+TEST_F(Proxy, StoppingEndsWebSockets) {
+  auto [browser, inside] = open_websocket();
+  stop(std::chrono::milliseconds(50));
+  EXPECT_EQ(browser.receive_all(), "");
+  EXPECT_EQ(inside.receive_all(), "");
+}
+
+class ImpatientProxy : public Proxy {
+ protected:
+  static WebLimits limits() {
+    WebLimits limits = test_limits();
+    limits.upstream_head = std::chrono::milliseconds(150);
+    return limits;
+  }
+  ImpatientProxy() : Proxy(limits()) {}
+};
+
+TEST_F(ImpatientProxy, ASilentServerIs504) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/slow");
+  Wire inside = app.accept();
+  EXPECT_EQ(browser.answer().status, 504);
+}
+
+}  // namespace
+}  // namespace berth::web
