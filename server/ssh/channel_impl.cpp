@@ -15,7 +15,8 @@ constexpr std::uint32_t kExtendedDataStderr = 1;
 constexpr std::size_t kMaxQueuedRequests = 256;
 constexpr std::uint32_t kRefillStep = 256 * 1024;
 constexpr std::uint32_t kLargestWindow = 16 * 1024 * 1024;
-constexpr std::chrono::milliseconds kShortWay{5};
+constexpr std::chrono::milliseconds kShortWay{5};  // there a larger window only costs the client processor time
+constexpr double kWorthwhile = 1.25;
 }  // namespace
 
 class ChannelImpl::Writing {
@@ -105,25 +106,30 @@ void ChannelImpl::refill_window(std::size_t taken) {
   taken_ += static_cast<std::uint32_t>(taken);
   if (!connection_ || eof_received_ || close_received_ || close_sent_) return;
   if (taken_ < std::min(window_max_ / 4, kRefillStep)) return;
-  measured_ += taken_;
+  if (!grant_) grant_ = Grant{bytes_received_ + window_left_, bytes_received_, std::chrono::steady_clock::now()};
   const std::uint32_t bytes = std::exchange(taken_, 0) + window_growth();
   window_left_ += bytes;
   connection_->send(PacketWriter(kMsgChannelWindowAdjust).u32(remote_->id).u32(bytes).bytes());
 }
 
-// A window that a peer empties within a round trip is what limits it. Not on short ways: there a larger window only costs
-// the client processor time.
+// The time from a grant until the peer uses it is a round trip when the window is what holds the peer back. A larger one
+// is worth trying on long ways, and again only as long as it made the peer faster. (The kernel's round-trip time would not
+// do: it ends at the next proxy.)
+void ChannelImpl::watch_grant(std::size_t received) {
+  bytes_received_ += received;
+  if (!grant_ || bytes_received_ <= grant_->limit) return;
+  const Grant used = *std::exchange(grant_, std::nullopt);
+  const auto way = std::chrono::steady_clock::now() - used.time;
+  if (way < kShortWay) return;
+  const double rate = static_cast<double>(bytes_received_ - used.received) / std::chrono::duration<double>(way).count();
+  if (rate < best_rate_ * kWorthwhile) return;
+  best_rate_ = rate;
+  may_grow_ = true;
+}
+
 std::uint32_t ChannelImpl::window_growth() {
-  const auto now = std::chrono::steady_clock::now();
-  if (window_max_ >= kLargestWindow || now - measured_since_ < kShortWay) return 0;
-  const std::chrono::microseconds way = connection_->round_trip();
-  const auto elapsed = std::chrono::duration_cast<std::chrono::microseconds>(now - measured_since_);
-  if (way < kShortWay || elapsed < way) return 0;
-  const std::uint64_t per_round_trip = measured_ * static_cast<std::uint64_t>(way.count()) / static_cast<std::uint64_t>(elapsed.count());
-  measured_since_ = now;
-  measured_ = 0;
   // Bytes that the application leaves lying are not the network's fault.
-  if (per_round_trip < window_max_ / 2 || input_.size() > window_max_ / 4) return 0;
+  if (!std::exchange(may_grow_, false) || window_max_ >= kLargestWindow || input_.size() > window_max_ / 4) return 0;
   const std::uint32_t growth = connection_->window_grant(std::min(window_max_, kLargestWindow - window_max_));
   window_max_ += growth;
   budget_->windows += growth;
@@ -242,6 +248,7 @@ ChannelImpl::Violation ChannelImpl::on_data(std::string_view data, bool extended
   if (data.size() > kMaxPacket) return "more channel data in a packet than agreed";
   if (data.size() > window_left_) return "more channel data than the window allows";
   window_left_ -= static_cast<std::uint32_t>(data.size());
+  watch_grant(data.size());
   if (close_sent_) return std::nullopt;  // sent before the client saw our CHANNEL_CLOSE
   if (extended) {                        // no meaning from a client: taken and dropped, as OpenSSH's sshd does
     refill_window(data.size());

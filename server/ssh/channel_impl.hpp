@@ -79,6 +79,7 @@ class ChannelImpl final : public Channel {
 
   bool writable() const { return connection_ && state_ == State::open && !close_received_ && !close_sent_; }
   void refill_window(std::size_t taken);
+  void watch_grant(std::size_t received);
   std::uint32_t window_growth();
   void send_close();
   void finish_if_closed();
@@ -96,9 +97,15 @@ class ChannelImpl final : public Channel {
   std::uint32_t window_max_;   // what the peer may have in flight or unread here
   std::uint32_t window_left_;  // of it, what the peer may still send
   std::uint32_t taken_ = 0;    // read here, not yet given back by WINDOW_ADJUST
-  // Since then the peer has sent this much: is it the window that holds it back?
-  std::chrono::steady_clock::time_point measured_since_ = std::chrono::steady_clock::now();
-  std::uint64_t measured_ = 0;
+  struct Grant {
+    std::uint64_t limit;     // bytes that the peer could send in all before it
+    std::uint64_t received;  // bytes that had come when it was sent
+    std::chrono::steady_clock::time_point time;
+  };
+  std::uint64_t bytes_received_ = 0;
+  std::optional<Grant> grant_;  // one that the peer has not used yet
+  double best_rate_ = 0;        // bytes per second at the last growth
+  bool may_grow_ = false;
   ByteQueue input_;
   std::vector<QueuedRequest> requests_;
   std::optional<bool> reply_due_;  // want_reply of the request that next_request answered last

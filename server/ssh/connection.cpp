@@ -2,7 +2,6 @@
 // connection_channels.cpp.
 #include "server/ssh/connection.hpp"
 
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -261,13 +260,6 @@ void Connection::watch_tick() {
   }
   ++keepalives_unanswered_;
   send(PacketWriter(kMsgGlobalRequest).string("keepalive@openssh.com").boolean(true).bytes());
-}
-
-std::chrono::microseconds Connection::round_trip() {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (!socket_.is_open() || ::getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-  return std::chrono::microseconds(info.tcpi_rtt);
 }
 
 void Connection::violation(std::string_view text) {

@@ -41,8 +41,6 @@ class Connection final : public Session, public Transport::Owner, public std::en
   // Writers wait on output_ready while this holds: a slow peer, or a key exchange under way.
   bool output_full() const { return rekeying_ || output_.size() >= options_->output_cap; }
   Signal& output_ready() { return output_ready_; }
-  // The time that a packet and its answer take, as the kernel sees it.
-  std::chrono::microseconds round_trip();
   // How much of `wanted` a channel's window may grow: what the windows of all channels together may still take.
   std::uint32_t window_grant(std::uint64_t wanted) const;
   void violation(std::string_view text);
