@@ -4,11 +4,13 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -66,6 +68,12 @@ void fill_standard_descriptors() {
   if (fd > 2) ::close(fd);
 }
 
+// Where login managers would make it. A container's engine can only give us its parent, writable by all.
+void make_runtime_directory() {
+  const char* path = std::getenv("XDG_RUNTIME_DIR");
+  if (path && path[0] == '/') ::mkdir(path, 0700);
+}
+
 FileDescriptor take_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -79,6 +87,7 @@ FileDescriptor take_signals() {
 int run(const Options& options) {
   close_inherited();
   fill_standard_descriptors();
+  make_runtime_directory();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   FileDescriptor signals = take_signals();
   BERTH_ASSERT(signals);

@@ -139,6 +139,8 @@ std::string firewall_rules(const Settings& settings) {
          "    " + from + " udp dport 53 accept\n    " + from + " tcp dport 53 accept\n" +
          "    " + from + " reject with icmpx admin-prohibited\n  }\n" +
          "  chain from_workspaces_onward {\n    type filter hook forward priority -10; policy accept;\n" +
+         // Nobody begins a conversation with a workspace: not another one, not one of another Berth, not the network's machines.
+         "    " + to + " ct state new reject with icmpx admin-prohibited\n" +
          "    " + from + " " + to + " reject with icmpx admin-prohibited\n" + blocked + "  }\n}\n";
 }
 

@@ -74,7 +74,7 @@ asio::awaitable<Result<void>> Core::synchronize() {
   std::size_t adopted = 0;
   for (const KeeperRecord& record : *records) seen[record.id] = &record;
   for (const auto& [id, known] : std::map(entries_)) {
-    if (!known->starting && !seen.contains(id)) set_stopped(known, WorkspaceState::stopped, "");
+    if (!known->starting && known->pid != 0 && !seen.contains(id)) set_stopped(known, WorkspaceState::stopped, "");
   }
   for (const KeeperRecord& record : *records) {
     const EntryPtr known = entry(record.id);
@@ -148,13 +148,14 @@ asio::awaitable<Result<void>> Core::open(WorkspaceId id, std::size_t lane, Progr
 }
 
 asio::awaitable<Result<void>> Core::ensure(EntryPtr entry) {
-  if (!entry->starting) {
-    entry->starting = std::make_shared<Starting>();
-    asio::co_spawn(lanes_.front()->io, run_start(entry, entry->starting), asio::detached);
+  auto starting = entry->starting;
+  if (!starting) {
+    starting = entry->starting = std::make_shared<Starting>();
+    // May run to its end within this call.
+    asio::co_spawn(lanes_.front()->io, run_start(entry, starting), asio::detached);
   } else if (!entry->status.detail.empty() && entry->status.state == WorkspaceState::starting) {
     (*entry->reports.back())(entry->status.detail);  // a latecomer hears where the start is
   }
-  const auto starting = entry->starting;
   while (!starting->result) co_await entry->changed.wait();
   co_return *starting->result;
 }

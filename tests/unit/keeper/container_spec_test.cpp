@@ -63,6 +63,7 @@ TEST(Firewall, RefusesTheHostOtherWorkspacesAndBlockedNetworks) {
   settings.podman.blocked_networks = {"169.254.0.0/16", "fd00::/8"};
   const std::string rules = firewall_rules(settings);
   for (const char* line : {"table inet berth_main {", "hook input", "iifname \"bw*\" reject", "iifname \"bw*\" oifname \"bw*\" reject",
+                           "oifname \"bw*\" ct state new reject",
                            "ip daddr 169.254.0.0/16 reject", "ip6 daddr fd00::/8 reject", "udp dport 53 accept"}) {
     EXPECT_NE(rules.find(line), std::string::npos) << line;
   }
