@@ -1,5 +1,5 @@
 // Who is looking decides what is shown: the login page, or the portal with its navigation.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, setCsrf, whenLoggedOut, type Me } from './api';
 import { errorText } from './live';
 import { Button, Notice, Page } from './parts/basics';
@@ -53,14 +53,19 @@ export function App() {
   const [me, setMe] = useState<Me | null>();  // undefined: not known yet
   const [error, setError] = useState('');
 
+  // A "not logged in" from before a login may come after it: only the newest question counts.
+  const round = useRef(0);
   const load = async () => {
+    const mine = ++round.current;
     try {
       const fresh = await api.me();
+      if (mine !== round.current) return false;
       setCsrf(fresh.csrf);
       setMe(fresh);
       setError('');
       return true;
     } catch (failure) {
+      if (mine !== round.current) return false;
       if (failure instanceof ApiError && failure.status === 401) setMe(null);
       else setError(errorText(failure));
       return false;

@@ -28,7 +28,8 @@ export function LoginPage({ me, arrived }: { me: Me | null | undefined; arrived:
     if (!token) return;
     setLinkError('');
     api.loginByLink(token).then(arrived).catch((failure) => {
-      setLinkError(failure instanceof ApiError && failure.status > 0 && failure.status < 500 ? t.login.linkFailed : errorText(failure));
+      const refused = failure instanceof ApiError && ['denied', 'not_found', 'invalid'].includes(failure.kind);
+      setLinkError(refused ? t.login.linkFailed : errorText(failure));
       setToken(null);
     });
   }, [token]);
