@@ -34,7 +34,7 @@ Result<FileDescriptor> lock_store(const std::string& path) {
   char holder[32] = {};
   const ssize_t got = ::pread(file.get(), holder, sizeof holder - 1, 0);
   std::string pid(holder, got > 0 ? static_cast<std::size_t>(got) : 0);
-  pid.erase(pid.find_last_not_of("\n") + 1);
+  pid.erase(pid.find_last_not_of('\n') + 1);
   return Error{ErrorKind::conflict, "another berthd" + (pid.empty() ? "" : " (process " + pid + ")") + " already uses " + path};
 }
 
