@@ -25,6 +25,9 @@ struct PendingLogin {  // what `berth approve CODE` shows before approving
   Timestamp asked_at{};
 };
 
+// The `detail` of a SessionRecord of kind "web": which browser login is at work there.
+inline std::string browser_detail(std::string_view web_session_id) { return "browser " + std::string(web_session_id); }
+
 class WebLogins {
  public:
   WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime);

@@ -29,7 +29,7 @@ std::shared_ptr<Presences::Presence> Presences::find_or_open(const auth::WebSess
     record.user = session.user;
     record.workspace = id.name;
     record.kind = "web";
-    record.detail = "browser";
+    record.detail = auth::browser_detail(session.id);
     record.key_fingerprint = session.key_fingerprint;
     record.client_address = client_address;
     presence->live = sessions_.open(std::move(record), executor_, [this, key, alive = alive_](std::string reason) {

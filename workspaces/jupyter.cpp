@@ -6,6 +6,15 @@
 #include <array>
 
 namespace berth::workspaces {
+namespace {
+
+// JupyterLab writes its token into its page, for its scripts. Ours reaches it by the proxy, so the page gets an empty one, by the setting that
+// is read last. The first argument is the socket, in a folder of the service's own.
+constexpr const char* kLaunch =
+    "config=$(dirname \"$1\")/jupyter; shift; mkdir -p \"$config/labconfig\" && echo '{\"token\": \"\"}' >\"$config/labconfig/page_config.json\"; "
+    "JUPYTER_CONFIG_PATH=$config${JUPYTER_CONFIG_PATH:+:$JUPYTER_CONFIG_PATH} exec jupyter lab \"$@\"";
+
+}  // namespace
 
 std::string jupyter_token(std::string_view secret, const WorkspaceId& id) {
   const std::string message = "jupyter\n" + id.user + "/" + id.name;
@@ -24,7 +33,7 @@ std::string jupyter_token(std::string_view secret, const WorkspaceId& id) {
 tunnels::ServiceOptions jupyter_service(const WorkspaceId& id, const std::string& home, const std::string& token) {
   tunnels::ServiceOptions options;
   options.name = "jupyter";
-  options.argv = {"jupyter", "lab", "--no-browser",
+  options.argv = {"/bin/sh", "-c", kLaunch, "jupyter", "{socket}", "--no-browser",
                   "--ServerApp.sock={socket}", "--ServerApp.sock_mode=0600",
                   "--ServerApp.base_url=/w/" + id.user + "/" + id.name + "/jupyter/",
                   "--ServerApp.allow_remote_access=True", "--ServerApp.quit_button=False",

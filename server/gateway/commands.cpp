@@ -90,6 +90,12 @@ Answer run_web_session_end(std::shared_ptr<Connection> connection, Words words) 
   }
   Result<void> ended = co_await connection->services.web_logins.end(connection->actor(), words[0]);
   if (!ended) co_return ended.error();
+  // What that browser has open in workspaces does not ask for its login again.
+  auto& sessions = connection->services.sessions;
+  for (const auth::SessionRecord& session : sessions.live()) {
+    const bool of_it = session.kind == "web" && session.user == connection->user.name && session.detail == auth::browser_detail(words[0]);
+    if (of_it) sessions.kill(session.id, "ended by " + connection->user.name);
+  }
   co_return "ended " + words[0] + "\n";
 }
 

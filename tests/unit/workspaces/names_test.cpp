@@ -68,5 +68,12 @@ TEST(Jupyter, TheTokenIsInNoArgument) {
   EXPECT_NE(service.env.at("JUPYTER_RUNTIME_DIR"), jupyter_service({"ada", "main"}, "/home/ada", "T").env.at("JUPYTER_RUNTIME_DIR"));
 }
 
+TEST(Jupyter, ThePageGetsNoToken) {
+  const auto service = jupyter_service({"ada", "main"}, "/home/ada", "TOKEN");
+  ASSERT_GT(service.argv.size(), 4u);
+  EXPECT_NE(service.argv[2].find("page_config.json"), std::string::npos);
+  EXPECT_EQ(service.argv[4], "{socket}");  // what the launch line takes for its first argument
+}
+
 }  // namespace
 }  // namespace berth::workspaces
