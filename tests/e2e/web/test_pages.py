@@ -1,0 +1,194 @@
+"""The portal's pages: what they show, what their buttons do, how they look at a desk and on a phone."""
+
+import re
+
+import pytest
+
+from berthbox import fingerprint, make_key
+from portal import DESKTOP, PHONE, shoot
+
+PAGES = {"home": ("/", "Workspaces"), "keys": ("/keys", "My keys"), "sessions": ("/sessions", "Sessions")}
+ADMIN_PAGES = {"overview": ("/admin", "Overview"), "users": ("/admin/users", "Users"), "user": ("/admin/users/ada", "ada"),
+               "all-sessions": ("/admin/sessions", "All sessions"), "audit": ("/admin/audit", "Audit")}
+
+
+def look(page, name, path, heading, width):
+    page.goto(path)
+    page.get_by_role("heading", name=heading, exact=True, level=1).wait_for()
+    page.locator(".loading").first.wait_for(state="detached")
+    assert page.get_by_role("alert").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+    shoot(page, f"{name}-{width}")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page(portal, ada, admin, viewport):
+    """Every page opens without an error, fits the screen, asks no other host for anything and breaks no content policy."""
+    width = viewport["width"]
+    stranger = portal.open(viewport=viewport)
+    stranger.goto("/login")
+    stranger.get_by_text("Waiting for your approval").wait_for()
+    shoot(stranger, f"login-{width}")
+    page = portal.log_in(ada, viewport=viewport)
+    for name, (path, heading) in PAGES.items():
+        look(page, name, path, heading, width)
+    boss = portal.log_in(admin, viewport=viewport, scheme="dark")
+    for name, (path, heading) in {**PAGES, **ADMIN_PAGES}.items():
+        look(boss, f"{name}-dark", path, heading, width)
+    assert portal.complaints == []
+    assert portal.hosts == {f"localhost:{portal.box.web_port}"}
+
+
+def test_first_load_is_small(portal, box):
+    """Opening the portal moves less than 150 kB."""
+    page = portal.open()
+    page.goto("/login")
+    page.get_by_text("Waiting for your approval").wait_for()
+    size = page.evaluate("performance.getEntries().filter((e) => e.transferSize).reduce((sum, e) => sum + e.transferSize, 0)")
+    assert 5_000 < size < 150_000
+
+
+def test_connect_block(portal, box, ada, tmp_path):
+    """The entry for ~/.ssh/config that Home shows works: `ssh berth` gets into the workspace."""
+    page = portal.log_in(ada)
+    entry = page.get_by_label("~/.ssh/config").inner_text()
+    config = tmp_path / "config"
+    config.write_text(entry.rstrip("\n") + f"\n    IdentityFile {ada.key}\n    StrictHostKeyChecking accept-new\n    UserKnownHostsFile {tmp_path}/known\n    BatchMode yes\n")
+    ada.config = config
+    try:
+        assert ada.ssh("berth", "id -un").stdout == "ada\n"
+    finally:
+        ada.config = box.client().config
+
+
+def test_new_workspace_start_stop_remove(portal, box, ada):
+    """A new workspace is made by name and shows its progress; Stop and Remove ask first and do what they say."""
+    page = portal.log_in(ada)
+    page.get_by_label("Name").fill("Bad Name")
+    page.get_by_role("button", name="Make and start").click()
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Name").fill("webtest")
+    page.get_by_role("button", name="Make and start").click()
+    card = page.get_by_role("article", name="webtest", exact=True)
+    card.get_by_text("Running").wait_for(timeout=120_000)
+    assert box.client("ada+webtest").run("id -un") == "ada"
+    card.get_by_role("button", name="Stop").click()
+    page.keyboard.press("Escape")
+    card.get_by_text("Running").wait_for()
+    card.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+    card.get_by_text("Stopped").wait_for(timeout=60_000)
+    card.get_by_role("button", name="Start").click()
+    card.get_by_text("Running").wait_for(timeout=120_000)
+    card.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+    card.get_by_role("button", name="Remove").click(timeout=60_000)
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    card.wait_for(state="detached", timeout=60_000)
+
+
+def test_keys_are_shown(portal, ada):
+    """My keys shows the key that logged in, active, with its use."""
+    page = portal.log_in(ada)
+    page.goto("/keys")
+    row = page.get_by_role("table", name="My keys").get_by_role("row").filter(has_text=fingerprint(ada.key)[:17])
+    row.wait_for()
+    assert "Active" in row.inner_text() and "from 127.0.0.1" in row.inner_text()
+
+
+def test_live_sessions_are_shown_and_ended(portal, box, ada):
+    """A running command is in the list; End cuts it off."""
+    process = ada.popen("box", "echo begun; exec sleep 7654")
+    try:
+        assert process.stdout.readline() == b"begun\n"
+        page = portal.log_in(ada)
+        page.goto("/sessions")
+        row = page.get_by_role("table", name="Live now").get_by_role("row").filter(has_text="sleep 7654")
+        row.get_by_role("button", name=re.compile("^End")).click()
+        page.get_by_role("dialog").get_by_role("button", name="End").click()
+        assert process.wait(10) != 0
+        row.wait_for(state="detached")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_admin_adds_a_user_with_a_key(portal, box, admin):
+    """An administrator adds a user and their key on the pages; the user gets in; the key is revoked, the user does not."""
+    key = make_key(box.dir / "id_webby")
+    page = portal.log_in(admin)
+    page.goto("/admin/users")
+    page.get_by_label("Name").fill("webby")
+    page.get_by_role("button", name="Add user").click()
+    page.get_by_role("heading", name="webby", exact=True, level=1).wait_for()
+    page.get_by_label("Public key").fill("not a key")
+    page.get_by_role("button", name="Add key").click()
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Public key").fill((box.dir / "id_webby.pub").read_text())
+    page.get_by_role("button", name="Add key").click()
+    row = page.get_by_role("table", name="Keys of webby").get_by_role("row").filter(has_text=fingerprint(key)[:17])
+    row.wait_for()
+    client = box.client("webby", key)
+    assert "webby" in client.ssh("box", "berth whoami").stdout
+    row.get_by_role("button", name=re.compile("Revoke")).click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    row.get_by_text("Revoked").wait_for()
+    assert client.ssh("box", "berth whoami", check=False).returncode == 255
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.get_by_role("heading", name="Users", exact=True, level=1).wait_for()
+    assert "webby" not in [user["name"] for user in box.items("user", "list")]
+
+
+def test_disabling_a_user(portal, box, admin, new_user):
+    """Disabling ends the user's browser; enabling lets them in again."""
+    client = new_user()
+    theirs, page = portal.log_in(client), portal.log_in(admin)
+    page.goto("/admin/users")
+    page.get_by_role("button", name=f"Disable {client.user}", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Disable").click()
+    enable = page.get_by_role("button", name=f"Enable {client.user}", exact=True)
+    enable.wait_for()
+    theirs.get_by_role("heading", name="Log in with your SSH key").wait_for()
+    enable.click()
+    page.get_by_role("button", name=f"Disable {client.user}", exact=True).wait_for()
+    portal.log_in(client)
+
+
+def test_audit_page(portal, admin):
+    """The audit page shows the login that just happened and says that the chain is whole."""
+    page = portal.log_in(admin)
+    page.goto("/admin/audit")
+    page.get_by_role("table", name="Audit").get_by_role("row").filter(has_text="boss").first.wait_for()
+    page.get_by_role("button", name="Verify the chain").click()
+    page.get_by_text("The chain is whole.").wait_for()
+
+
+def test_by_keyboard_alone(portal, ada):
+    """From the top of the page the keyboard reaches the content, the dialog and back, and sees where it is."""
+    page = portal.log_in(ada)
+    page.reload()
+    page.get_by_role("article", name="main", exact=True).wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    stop = page.get_by_role("article", name="main", exact=True).get_by_role("button", name="Stop")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        if stop.evaluate("(button) => button === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert stop.evaluate("(button) => button === document.activeElement")
+
+
+def test_in_chinese(portal, ada):
+    """The pages speak the browser's language where they know it."""
+    page = portal.open()
+    page.context.add_init_script("Object.defineProperty(navigator, 'languages', {get: () => ['zh-CN', 'en']})")
+    page.goto("/login")
+    page.get_by_role("heading", name="使用 SSH 密钥登录").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "zh"
