@@ -35,6 +35,7 @@ asio::awaitable<Result<void>> Connection::next_head() {
   body_left_ = head.framing == Framing::length ? head.content_length : 0;
   body_done_ = head.framing == Framing::none;
   chunks_ = {};
+  body_by_ = Deadlines::TimePoint::max();
   keep_open_ = head.keep_alive && !lane.stopping();
   co_return Result<void>{};
 }
@@ -100,7 +101,7 @@ asio::awaitable<Result<std::string_view>> Connection::read_raw_body(std::string*
       auto sent = co_await stream.write("HTTP/1.1 100 Continue\r\n\r\n");
       if (!sent) co_return sent.error();
     }
-    stream.read_within(lane.limits().body);
+    stream.read_deadline(std::min(body_by_, lane.deadlines.now() + lane.limits().body));
     auto got = co_await stream.read_some(lane.scratch.data(), lane.scratch.size());
     stream.no_read_deadline();
     if (!got) co_return got.error();
@@ -129,6 +130,7 @@ asio::awaitable<Result<std::string>> Connection::read_body(std::size_t limit) {
   const Error too_large{ErrorKind::too_large, "the request body is larger than " + std::to_string(limit) + " bytes"};
   if (head.framing == Framing::length && head.content_length > limit) co_return too_large;
   std::string body;
+  body_by_ = lane.deadlines.now() + lane.limits().body;  // for all of it: a byte a minute is no request
   while (!body_done_) {
     auto part = co_await read_raw_body(&body);
     if (!part) co_return part.error();

@@ -70,6 +70,7 @@ class Connection {
   std::size_t in_from_ = 0;
   std::string carry_;          // bytes after the body, found while it was read
   std::uint64_t body_left_ = 0;
+  Deadlines::TimePoint body_by_ = Deadlines::TimePoint::max();  // of a body that is read as a whole
   ChunkScanner chunks_;
   bool body_done_ = true, keep_open_ = true, idle_ = true, continue_sent_ = false, chunked_out_ = false;
   Connection *previous_ = nullptr, *next_ = nullptr;  // in the lane's list

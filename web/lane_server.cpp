@@ -123,9 +123,12 @@ void LaneServer::start_connection(FileDescriptor socket, Peer peer, Listening wh
   ++counters.accepted;
   if (open_ >= limits().connections_per_lane) return;
   if (what != Listening::admin) {
-    const int on = 1;
-    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    const auto set = [&](int level, int option, int value) { ::setsockopt(socket.get(), level, option, &value, sizeof value); };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);  // a browser that vanished with its WebSocket open: noticed after two minutes
+    set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    set(IPPROTO_TCP, TCP_KEEPCNT, 4);
   }
   auto connection = std::make_unique<Connection>(*this, std::move(socket), std::move(peer), secure);
   ++running_;

@@ -28,6 +28,7 @@ class Presences {
     auth::WebSession session;
     std::unordered_set<Stream*> streams;
     std::chrono::steady_clock::time_point last_used{};
+    bool checked = false;  // the login has been looked at again since the row can be found by a revocation
   };
   // Holds one connection's stream in a presence while a request of it is served.
   class Use {

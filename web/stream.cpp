@@ -13,12 +13,15 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kPlainPerWrite = 64 * 1024;  // four records: what is encrypted before the socket is asked
+constexpr std::size_t kMostEncrypted = 1024 * 1024;  // only answers to a flood of key updates come near this
 
 // OpenSSL's way to the socket: reads go straight to it, writes gather whole records in the stream's own buffer.
 struct BioState { int fd; std::string* out; };
 
 int bio_write(BIO* bio, const char* data, int size) {
-  static_cast<BioState*>(BIO_get_data(bio))->out->append(data, static_cast<std::size_t>(size));
+  std::string& out = *static_cast<BioState*>(BIO_get_data(bio))->out;
+  if (out.size() > kMostEncrypted) return -1;
+  out.append(data, static_cast<std::size_t>(size));
   return size;
 }
 

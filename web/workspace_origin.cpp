@@ -95,7 +95,8 @@ std::variant<ProxyPlan, Response> plan_for(LaneServer& lane, const Connection& c
   plan.target.id = path.id;
   plan.workspace_path = base + "/";
   plan.public_origin = lane.shared.origins.origin(Face::workspaces, Face::workspaces, head.host, client.secure);
-  plan.websocket = head.upgrade && head.method == "GET" && head.minor == 1 && list_has(head.find(Name::upgrade), "websocket");
+  plan.websocket = head.upgrade && head.method == "GET" && head.minor == 1 && head.framing == Framing::none &&
+                   list_has(head.find(Name::upgrade), "websocket");
   if (path.rest.empty() || path.rest == "/" || path.rest == "/jupyter") return redirect_response(base + "/jupyter/lab");
   if (path.rest.starts_with("/jupyter/")) {
     plan.upstream_target = head.target;  // Jupyter knows its base_url
@@ -157,6 +158,7 @@ asio::awaitable<void> serve_path(LaneServer& lane, Connection& client, Workspace
   ProxyPlan plan = std::get<ProxyPlan>(std::move(planned));
   if (foreign_origin(lane, client, plan.websocket))
     co_return co_await answer(client, error_response(403, "denied", "This request came from another origin."));
+  const bool was_ready = lane.upstreams.ready(plan.target.id, plan.target.jupyter()) != nullptr;
   auto not_ready = co_await make_ready(lane, client, plan.target);
   if (not_ready) co_return co_await answer(client, std::move(*not_ready));
   const Started* started = lane.upstreams.ready(plan.target.id, plan.target.jupyter());
@@ -164,9 +166,10 @@ asio::awaitable<void> serve_path(LaneServer& lane, Connection& client, Workspace
   if (started->jupyter) plan.token = plan.target.jupyter() ? started->jupyter->token : std::string();
   const auto presence = lane.presences.find_or_open(valid->session, path.id, client.peer.label());
   const Presences::Use use(presence, client.stream);
-  // Again, now that a revocation would find the row: it may have come while the workspace started, or in this very moment.
-  valid = authorize(lane, client, path.id, refusal);
+  // A revocation may have come while the workspace started, or just before the row existed that it would have ended.
+  if (!was_ready || !presence->checked) valid = authorize(lane, client, path.id, refusal);
   if (!valid) co_return co_await answer(client, std::move(refusal));
+  presence->checked = true;
   co_await proxy_request(lane, client, plan, *presence->live);
 }
 

@@ -237,5 +237,15 @@ TEST_F(ImpatientHttp, ASlowBodyIsTimedOut) {
   EXPECT_TRUE(wire.ended());
 }
 
+TEST_F(ImpatientHttp, ABodyThatDripsIsTimedOut) {
+  Wire wire = portal();
+  wire.send(request("POST", "/api/v1/login/link", "Origin: http://127.0.0.1\r\nContent-Length: 1000\r\n"));
+  for (int i = 0; i < 20; ++i) {
+    wire.send(" ");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(wire.answer().status, 408);
+}
+
 }  // namespace
 }  // namespace berth::web
