@@ -78,7 +78,8 @@ void Loop::run() {
     int count = ::epoll_wait(epoll_.get(), events, 32, next_timeout());
     BERTH_ASSERT(count >= 0 || errno == EINTR);
     for (int i = 0; i < count && !stopped_; ++i) {
-      auto found = watches_.find(events[i].data.u64);
+      const WatchId id = events[i].data.u64;  // a copy: epoll_event is packed, a reference into it would be misaligned
+      auto found = watches_.find(id);
       if (found == watches_.end()) continue;
       auto ready = found->second.ready;  // the handler may forget its own watch
       (*ready)(events[i].events);
