@@ -46,7 +46,7 @@ port_holder() {
 install_programs() {
   local program
   for program in berthd berth-keeper berth-agent berth; do
-    cp -u --remove-destination "$root/build/release/bin/$program" "$state/bin/$program"
+    cp -u --remove-destination "$root/build/${BERTH_PRESET:-release}/bin/$program" "$state/bin/$program"
     chmod 755 "$state/bin/$program"
   done
   if [ -d "$root/web/ui/dist" ] && [ "$root/web/ui/dist/.built" -nt "$state/ui/.built" ]; then

@@ -115,7 +115,7 @@ class Box:
         self.ssh_port = free_ports(1)
         self.web_port = free_ports(2)  # the portal and, one above, the workspaces
         self.key = make_key(self.dir / "id_ada")
-        self.bin = ROOT / "build/release/bin"
+        self.bin = ROOT / "build" / os.environ.get("BERTH_PRESET", "release") / "bin"
 
     # -- start and stop
     def up(self, *extra, check=True, timeout=1200):
