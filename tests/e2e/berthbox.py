@@ -121,7 +121,7 @@ class Box:
     def up(self, *extra, check=True, timeout=1200):
         done = subprocess.run(
             [SCRIPTS / "up", "--state", self.state, "--ssh-port", str(self.ssh_port), "--web-port", str(self.web_port),
-             "--engine", self.engine, "--user", "ada", "--key", f"{self.key}.pub", "--detach", *extra],
+             "--engine", self.engine, "--user", "ada", "--key", f"{self.key}.pub", "--detach", "--built", *extra],
             capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
             raise AssertionError(f"scripts/up exited {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}")
