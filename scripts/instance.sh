@@ -10,7 +10,7 @@ instance_use() {  # instance_use DIR: makes `state` absolute
 running() {
   local pid
   pid=$(cat "$state/$1.pid" 2>/dev/null) && [ -n "$pid" ] || return 1
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$state/"
+  { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$state/"
 }
 
 # start PROGRAM COMMAND…: in the background, in a session of its own, with its log and pid file.

@@ -1,7 +1,9 @@
 #include "server/gateway/session_channel.hpp"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "base/deadline.hpp"
 #include "base/human.hpp"
@@ -16,6 +18,7 @@ namespace {
 
 constexpr std::size_t kMaxEnv = 128;                          // variables per channel
 constexpr std::size_t kMaxEnvBytes = 32 * 1024;               // names and values together
+constexpr std::chrono::milliseconds kExitAfterOutput{100};     // most processes end right after their output: one EOF, with the exit status
 constexpr std::chrono::milliseconds kLastTerminalOutput{200};  // a background process may hold the terminal open
 
 // sftp-server lives where the image's distribution put it.
@@ -131,6 +134,14 @@ asio::awaitable<std::optional<Result<tunnels::ExitStatus>>> exit_or_client_left(
   co_return co_await unless(running->process->wait(), running->left);
 }
 
+// A process that closes its output and lives on: the client gets EOF while its own input still flows.
+asio::awaitable<void> pass_on_end_of_output(std::shared_ptr<Running> running) {
+  co_await running->relay->output_done();
+  asio::steady_timer timer(co_await asio::this_coro::executor, kExitAfterOutput);
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  running->channel->send_eof();
+}
+
 void describe_client(Connection& connection, tunnels::ExecOptions& exec) {
   // As sshd(8) sets them: "client-ip client-port server-ip server-port".
   const auto split = [](const std::string& address) {
@@ -169,6 +180,7 @@ asio::awaitable<std::string> run_process(std::shared_ptr<ssh::Channel> channel, 
   running->relay->count_into(live);
   running->relay->start();
   spawn_logged(executor, serve_requests(running), "channel.requests");
+  if (!has_pty) spawn_logged(executor, pass_on_end_of_output(running), "channel.end_of_output");
 
   const std::optional<Result<tunnels::ExitStatus>> exit = co_await exit_or_client_left(running);
   if (!exit) co_return "client left";

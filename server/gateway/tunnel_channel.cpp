@@ -25,7 +25,11 @@ asio::awaitable<Result<FileDescriptor>> connect(tunnels::AgentLink& link, const 
 
 // A tunnel has no requests of its own; this notices its end.
 asio::awaitable<void> watch_channel(std::shared_ptr<ssh::Channel> channel, std::shared_ptr<Relay> relay) {
-  while (co_await channel->next_request()) channel->reply(false);
+  for (;;) {  // not `while (co_await …)`: g++ 12 compiles its condition, a Result, to a trap
+    const Result<ssh::ChannelRequest> request = co_await channel->next_request();
+    if (!request) break;
+    channel->reply(false);
+  }
   relay->client_left();
 }
 
@@ -56,7 +60,13 @@ asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::
   auto live = connection->services.sessions.open(connection->record("tunnel", describe(channel->opening())), executor,
                                                  [weak](const std::string&) { kill_tunnel(weak); });
   auto link = co_await connection->services.workspaces.open(connection->lane.lane, connection->workspace, [](std::string_view) {});
-  Result<FileDescriptor> socket = link ? co_await connect(**link, channel->opening()) : Result<FileDescriptor>(link.error());
+  // No conditional expression around co_await: g++ 12 destroys its temporary twice, and the descriptor would be closed under us.
+  Result<FileDescriptor> socket = Error{ErrorKind::closed, ""};
+  if (link) {
+    socket = co_await connect(**link, channel->opening());
+  } else {
+    socket = link.error();
+  }
   if (!socket) {
     channel->refuse(ssh::OpenFailure::connect_failed, socket.error().message);
     connection->services.sessions.close(live, socket.error().message);

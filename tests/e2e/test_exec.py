@@ -120,9 +120,10 @@ def test_login_environment(ada):
 
 
 def test_long_command_line(ada):
-    """A command line of 100 KB arrives whole."""
-    word = "z" * 100_000
-    assert ada.run(f"echo {word} | wc -c") == "100001"
+    """A command line of 50 KB arrives whole; one of 100 KB is refused with the reason."""
+    assert ada.run(f"echo {'z' * 50_000} | wc -c") == "50001"
+    refused = ada.ssh("box", f"echo {'z' * 100_000} | wc -c", check=False)
+    assert refused.returncode != 0 and "64 KiB" in refused.stderr
 
 
 def test_client_gone_ends_the_command(ada):
