@@ -51,7 +51,7 @@ def test_first_load_is_small(portal, box):
 def test_connect_block(portal, box, ada, tmp_path):
     """The entry for ~/.ssh/config that Home shows works: `ssh berth` gets into the workspace."""
     page = portal.log_in(ada)
-    entry = page.get_by_label("~/.ssh/config").inner_text()
+    entry = page.get_by_label("~/.ssh/config", exact=True).inner_text()
     config = tmp_path / "config"
     config.write_text(entry.rstrip("\n") + f"\n    IdentityFile {ada.key}\n    StrictHostKeyChecking accept-new\n    UserKnownHostsFile {tmp_path}/known\n    BatchMode yes\n")
     ada.config = config

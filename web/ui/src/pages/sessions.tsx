@@ -52,6 +52,10 @@ function MySessions({ me }: { me: Me }) {
   );
 }
 
+// This browser, then by when they were seen last.
+const thisFirst = (a: WebSession, b: WebSession) =>
+  Number(b.current ?? false) - Number(a.current ?? false) || (b.last_seen_at ?? '').localeCompare(a.last_seen_at ?? '');
+
 function Browsers() {
   const { data, error, reload } = useLive(api.webSessions, 10000);
   const confirm = useConfirm();
@@ -71,7 +75,7 @@ function Browsers() {
       <h2 id="browsers-title">{t.sessions.browsers}</h2>
       <p class="soft">{t.sessions.browsersLead}</p>
       <Loading data={data} error={error} retry={reload} />
-      {data && <Table label={t.sessions.browsers} rows={data} columns={columns} rowKey={(s) => s.id} empty={t.sessions.noBrowsers} />}
+      {data && <Table label={t.sessions.browsers} rows={[...data].sort(thisFirst)} columns={columns} rowKey={(s) => s.id} empty={t.sessions.noBrowsers} />}
       {confirm.dialog}
     </section>
   );
