@@ -2,6 +2,8 @@
 
 import re
 
+from playwright.sync_api import Error
+
 from berthbox import ROOT
 
 CHROMIUM = "/usr/bin/chromium"
@@ -10,6 +12,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync"]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SCREENSHOTS = ROOT / "build/screenshots"
+NO_CODES = {"error": {"kind": "unavailable", "message": "this test uses no codes"}}
 
 
 def web_link(client):
@@ -23,12 +26,44 @@ def shoot(page, name):
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
+def patient(goto):
+    """Chromium drops what is under way whenever a network interface of the machine comes or goes, as those of containers do."""
+    def again(url, **options):
+        for _ in range(10):
+            try:
+                return goto(url, **options)
+            except Error as error:
+                if "ERR_NETWORK_CHANGED" not in str(error) and "chrome-error:" not in str(error):
+                    raise
+        return goto(url, **options)
+    return again
+
+
+def settle(page, good, again):
+    """Waits for `good`. Logins of one address are limited to some a minute, and the tests' all come from one: told so, tries `again`."""
+    limited = page.get_by_text(re.compile("Too many login attempts|does not answer"))  # the second: see patient()
+    for _ in range(40):
+        good.or_(limited).first.wait_for()
+        if limited.count() == 0:
+            return
+        page.wait_for_timeout(2000)
+        again()
+    raise AssertionError("logins stay limited")
+
+
+def shown_code(page):
+    """The code on the login page, once it is there."""
+    settle(page, page.get_by_text("Waiting for your approval"), lambda: page.get_by_role("button", name="Try again").click())
+    return page.locator(".code strong").inner_text()
+
+
 class Portal:
     """Browsers against one Box. Remembers every page's complaints and every host that a page asked for something."""
 
     def __init__(self, box, browser):
         self.box, self.browser = box, browser
         self.contexts, self.complaints, self.hosts = [], [], set()
+        self.link = None  # the last one that log_in followed
         self.workspace_port = box.web_port + 1
 
     @property
@@ -39,12 +74,16 @@ class Portal:
     def workspace_url(self):
         return f"https://localhost:{self.workspace_port}"
 
-    def open(self, viewport=None, scheme="light", **options):
-        """A fresh browser profile with one page; nobody is logged in."""
+    def open(self, viewport=None, scheme="light", codes=False, **options):
+        """A fresh browser profile with one page; nobody is logged in. `codes`: its login page asks for a code (one address may have
+        ten open at a time, so pages that need none ask for none)."""
         context = self.browser.new_context(ignore_https_errors=True, locale="en-US", color_scheme=scheme,
                                            viewport=viewport or DESKTOP, base_url=self.url, **options)
         context.set_default_timeout(30_000)
         self.contexts.append(context)
+        if not codes:
+            context.route("**/api/v1/login/code", lambda route: route.fulfill(status=503, json=NO_CODES))
+        context.on("page", lambda made: setattr(made, "goto", patient(made.goto)))
         page = context.new_page()
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self.complaints.append(message.text) if "Content Security Policy" in message.text else None)
@@ -54,8 +93,13 @@ class Portal:
     def log_in(self, client, page=None, **options):
         """Logs a browser in by link; answers its page, which shows Home."""
         page = page or self.open(**options)
-        page.goto(web_link(client))
-        page.get_by_role("heading", name="Workspaces").wait_for()
+
+        def follow():
+            self.link = web_link(client)
+            page.goto(self.link)
+
+        follow()
+        settle(page, page.get_by_role("heading", name="Workspaces"), follow)
         return page
 
     def close(self):

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from berthbox import fingerprint, make_key
-from portal import cookie_header, fetch, shoot
+from portal import cookie_header, fetch, shoot, shown_code
 
 INSECURE = ssl.create_default_context()
 INSECURE.check_hostname, INSECURE.verify_mode = False, ssl.CERT_NONE
@@ -86,12 +86,12 @@ def test_another_users_workspace_is_not_there(portal, box, ada, lab, new_user):
 
 def test_without_login(portal, ada):
     """Who is not logged in is led to the login page; a script gets 401."""
-    page = portal.open()
+    page = portal.open(codes=True)
     page.goto(f"{portal.workspace_url}/w/ada/main/jupyter/lab")
     page.get_by_role("heading", name="Log in with your SSH key").wait_for()
     assert unquote(page.url) == f"{portal.url}/login?next=/w/ada/main/jupyter/lab"
     assert page.context.request.get(f"{portal.workspace_url}/w/ada/main/jupyter/api/status").status == 401
-    ada.ssh("box", f"berth approve {page.locator('.code strong').inner_text()}")
+    ada.ssh("box", f"berth approve {shown_code(page)}")
     page.locator("#jp-main-dock-panel").wait_for(timeout=120_000)
     assert page.url.startswith(f"{portal.workspace_url}/w/ada/main/jupyter/lab")
 

@@ -3,48 +3,38 @@
 import re
 
 from berthbox import fingerprint, make_key, wait_until
-from portal import cookies, fetch, web_link
+from portal import cookies, fetch, settle, shown_code
 
 
 def test_by_link(portal, ada):
     """`ssh … berth web` prints a link; opening it shows the user's workspaces, and the token is gone from the address bar."""
-    page = portal.open()
-    link = web_link(ada)
-    page.goto(link)
-    page.get_by_role("heading", name="Workspaces").wait_for()
+    page = portal.log_in(ada)
     assert page.locator(".who .name").inner_text() == "ada"
     assert page.url == f"{portal.url}/"
-    assert "token" not in page.evaluate("JSON.stringify([location.href, performance.getEntriesByType('navigation')[0].name, document.referrer])").replace("#token", "")
+    assert "token" not in page.evaluate("location.href + document.referrer")
 
 
 def test_a_link_works_once(portal, ada):
     """The second use of a link logs nobody in and says why."""
-    link = web_link(ada)
-    first = portal.open()
-    first.goto(link)
-    first.get_by_role("heading", name="Workspaces").wait_for()
+    portal.log_in(ada)
     second = portal.open()
-    second.goto(link)
-    second.get_by_role("alert").get_by_text("Links work once").wait_for()
+    second.goto(portal.link)
+    settle(second, second.get_by_role("alert").get_by_text("Links work once"), lambda: second.goto(portal.link))
     assert "__Host-berth" not in cookies(second)
 
 
 def test_an_invented_link(portal, ada):
     """A token that nobody made logs nobody in."""
     page = portal.open()
-    page.goto(f"{portal.url}/login#token={'A' * 43}")
-    page.get_by_role("alert").wait_for()
+    link = f"{portal.url}/login#token={'A' * 43}"
+    page.goto(link)
+    settle(page, page.get_by_role("alert").get_by_text("Links work once"), lambda: page.goto(link))
     assert "__Host-berth" not in cookies(page)
-
-
-def shown_code(page):
-    page.get_by_text("Waiting for your approval").wait_for()
-    return page.locator(".code strong").inner_text()
 
 
 def test_by_code(portal, ada):
     """The page shows a code; `ssh … berth approve CODE` logs that browser in, without touching the page."""
-    page = portal.open()
+    page = portal.open(codes=True)
     page.goto(portal.url)
     code = shown_code(page)
     command = page.locator(".snippet code").first.inner_text()
@@ -59,7 +49,7 @@ def test_by_code(portal, ada):
 
 def test_an_approved_code_is_of_one_browser(portal, ada):
     """Approving one browser's code does not log another browser in that waits with a code of its own."""
-    one, other = portal.open(), portal.open()
+    one, other = portal.open(codes=True), portal.open(codes=True)
     one.goto("/login")
     other.goto("/login")
     code, other_code = shown_code(one), shown_code(other)
@@ -78,7 +68,7 @@ def test_a_wrong_code_is_refused(ada):
 
 def test_back_to_where_one_was(portal, ada):
     """Whoever opens a page without being logged in comes to the login page, and after logging in to that page."""
-    page = portal.open()
+    page = portal.open(codes=True)
     page.goto(f"{portal.url}/keys")
     code = shown_code(page)
     assert page.url == f"{portal.url}/login?next=%2Fkeys"
@@ -89,7 +79,7 @@ def test_back_to_where_one_was(portal, ada):
 
 def test_no_way_to_other_sites(portal, ada):
     """?next= leads to this site only."""
-    page = portal.open()
+    page = portal.open(codes=True)
     page.goto(f"{portal.url}/login?next=//evil.example/")
     ada.ssh("box", f"berth approve {shown_code(page)}")
     page.get_by_role("heading", name="Workspaces").wait_for()

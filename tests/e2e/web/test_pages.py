@@ -5,7 +5,7 @@ import re
 import pytest
 
 from berthbox import fingerprint, make_key
-from portal import DESKTOP, PHONE, shoot
+from portal import DESKTOP, PHONE, shoot, shown_code
 
 PAGES = {"home": ("/", "Workspaces"), "keys": ("/keys", "My keys"), "sessions": ("/sessions", "Sessions")}
 ADMIN_PAGES = {"overview": ("/admin", "Overview"), "users": ("/admin/users", "Users"), "user": ("/admin/users/ada", "ada"),
@@ -25,9 +25,9 @@ def look(page, name, path, heading, width):
 def test_every_page(portal, ada, admin, viewport):
     """Every page opens without an error, fits the screen, asks no other host for anything and breaks no content policy."""
     width = viewport["width"]
-    stranger = portal.open(viewport=viewport)
+    stranger = portal.open(viewport=viewport, codes=True)
     stranger.goto("/login")
-    stranger.get_by_text("Waiting for your approval").wait_for()
+    shown_code(stranger)
     shoot(stranger, f"login-{width}")
     page = portal.log_in(ada, viewport=viewport)
     for name, (path, heading) in PAGES.items():
@@ -41,9 +41,9 @@ def test_every_page(portal, ada, admin, viewport):
 
 def test_first_load_is_small(portal, box):
     """Opening the portal moves less than 150 kB."""
-    page = portal.open()
+    page = portal.open(codes=True)
     page.goto("/login")
-    page.get_by_text("Waiting for your approval").wait_for()
+    shown_code(page)
     size = page.evaluate("performance.getEntries().filter((e) => e.transferSize).reduce((sum, e) => sum + e.transferSize, 0)")
     assert 5_000 < size < 150_000
 

@@ -6,7 +6,8 @@ import { t } from './strings';
 // What to tell the user about a failure: the server's sentence, or ours for its kind.
 export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error && error.message ? error.message : t.errors.internal!;
-  return error.message || t.errors[error.kind] || t.errors.internal!;
+  const text = error.message || t.errors[error.kind] || t.errors.internal!;
+  return text[0]!.toUpperCase() + text.slice(1);  // the server's also stand behind "berth: ", in small letters
 }
 
 export interface Live<T> { data: T | undefined; error: string; reload: () => Promise<void>; set: (data: T) => void }
