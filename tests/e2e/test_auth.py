@@ -11,7 +11,7 @@ import time
 import paramiko
 import pytest
 
-from berthbox import Client, fingerprint, make_key
+from berthbox import Client, fingerprint, make_key, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +96,26 @@ def test_someone_elses_key(box, ada, new_user):
     assert Client(box, "ada", other.key).ssh("box", "true", check=False).returncode == 255
 
 
-def test_many_wrong_keys_then_none(box, ada):
-    """After too many wrong keys on one connection the client is disconnected with a reason."""
-    keys = [make_key(box.dir / f"id_wrong{i}") for i in range(8)]
-    options = [option for key in keys for option in ("-i", str(key))]
-    done = subprocess.run(["ssh", "-F", "none", "-p", str(box.ssh_port), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR",
-                           "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", *options, "ada@127.0.0.1", "true"],
-                          capture_output=True, text=True, timeout=30)
-    assert done.returncode == 255 and ("Too many" in done.stderr or "too many" in done.stderr), done.stderr
+def test_agent_with_many_keys(box, ada):
+    """Whoever has a dozen keys still gets in with the right one."""
+    options = [option for i in range(8) for option in ("-i", str(make_key(box.dir / f"id_wrong{i}")))]
+    assert ada.ssh(*options, "box", "echo in").stdout == "in\n"
+
+
+def test_guessing_is_cut_off(box, ada, stranger):
+    """After some signed attempts with wrong keys the connection is closed."""
+    key = paramiko.Ed25519Key.from_private_key_file(stranger[0])
+    transport = paramiko.Transport(socket.create_connection(("127.0.0.1", box.ssh_port)))
+    try:
+        transport.start_client(timeout=20)
+        for _ in range(12):
+            if not transport.is_active():
+                break
+            with pytest.raises(paramiko.SSHException):
+                transport.auth_publickey("ada", key)
+        wait_until(lambda: not transport.is_active(), "the connection is closed")
+    finally:
+        transport.close()
 
 
 def test_ssh_audit(box, ada):
