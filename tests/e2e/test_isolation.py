@@ -5,7 +5,6 @@ import socket
 import pytest
 
 
-
 @pytest.fixture(autouse=True)
 def containers_only(box):
     assert box.engine == "podman", "this needs containers"
