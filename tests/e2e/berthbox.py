@@ -29,6 +29,14 @@ def wait_until(condition, what, timeout=20.0, every=0.05):
         pause.wait(every)
 
 
+def gone(pid):
+    """Has the process ended? One that nobody has waited for yet (a zombie) has."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def free_ports(count=1, gap=1):
     """`count` consecutive free TCP ports on loopback; answers the first."""
     for _ in range(200):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from berthbox import fingerprint, make_key, wait_until
+from berthbox import fingerprint, gone, make_key, wait_until
 
 KILLS = int(os.environ.get("BERTH_KILLS", 10))
 NUMBERS = itertools.count()
@@ -96,7 +96,7 @@ def test_graceful_stop_tells_clients(box, ada):
     session.stdout.readline()
     pid = box.pid("berthd")
     os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "berthd ends", timeout=30)
+    wait_until(lambda: gone(pid), "berthd ends", timeout=30)
     _, said = session.communicate(timeout=10)
     assert session.returncode == 255 and b"disconnect" in said.lower()
     box.up(timeout=60)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from berthbox import ROOT, SCRIPTS, Box, wait_until
+from berthbox import ROOT, SCRIPTS, Box, gone, wait_until
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_what_it_prints_is_what_to_type(other, tmp_path):
 
     pids = [other.pid(program) for program in ("berthd", "berth-keeper")]
     other.down()
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert all(map(gone, pids))
     began = time.monotonic()
     subprocess.run(up, check=True, capture_output=True, env={**os.environ, "HOME": str(home), "SUDO_USER": ""}, timeout=60)
     assert time.monotonic() - began < 3
@@ -79,7 +79,7 @@ def test_foreground_and_control_c(other):
         pid = other.pid("berthd")
         os.killpg(process.pid, 2)
         process.communicate(timeout=60)
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "berthd ends")
+        wait_until(lambda: gone(pid), "berthd ends")
     finally:
         if process.poll() is None:
             process.terminate()
@@ -113,7 +113,7 @@ def test_full_disk(other, tmp_path):
         session.stdin.write(b"two\n")
         session.stdin.flush()
         assert session.stdout.readline() == b"two\n"
-        assert os.path.exists(f"/proc/{other.pid('berthd')}")
+        assert not gone(other.pid("berthd"))
         filler.unlink()
         wait_until(lambda: other.berth("user", "add", "after", check=False).returncode == 0, "it works again")
         assert client.run("echo again") == "again"
