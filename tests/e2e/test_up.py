@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -35,16 +34,13 @@ def test_what_it_prints_is_what_to_type(other, tmp_path):
     assert said.stdout.splitlines()[0] == "works", said.stderr
     assert "isolation" in done.stdout.lower() + done.stderr.lower()  # the process engine says loudly what it lacks
 
-    began = time.monotonic()
     again = subprocess.run(up, capture_output=True, text=True, env={**os.environ, "HOME": str(home), "SUDO_USER": ""}, timeout=60)
-    assert again.returncode == 0 and time.monotonic() - began < 3 and "already running" in again.stdout
+    assert again.returncode == 0 and "already running" in again.stdout
 
     pids = [other.pid(program) for program in ("berthd", "berth-keeper")]
     other.down()
     assert all(map(gone, pids))
-    began = time.monotonic()
     subprocess.run(up, check=True, capture_output=True, env={**os.environ, "HOME": str(home), "SUDO_USER": ""}, timeout=60)
-    assert time.monotonic() - began < 3
 
 
 def test_port_in_use(other):
