@@ -10,7 +10,7 @@ import pytest
 
 from berthbox import fingerprint, gone, make_key, wait_until
 
-KILLS = int(os.environ.get("BERTH_KILLS", 10))
+KILLS = int(os.environ.get("BERTH_KILLS", 50))
 NUMBERS = itertools.count()
 VICTIMS = [["berthd"], ["berth-keeper"], ["berthd", "berth-keeper"]]
 
