@@ -56,7 +56,7 @@ User describe_user(uid_t uid, const UserSources& sources) {
     return value.empty() ? otherwise : value;
   };
   User user{first_of("USER", 0, std::to_string(uid)), first_of("HOME", 5, "/"), ""};
-  for (std::string shell : {sources.environment("SHELL"), entry.empty() ? std::string() : std::string(entry[6])})
+  for (const std::string& shell : {sources.environment("SHELL"), entry.empty() ? std::string() : std::string(entry[6])})
     if (user.shell.empty() && !shell.empty() && !refuses_logins(shell) && sources.is_program(shell)) user.shell = shell;
   for (const char* shell : kShells)
     if (user.shell.empty() && sources.is_program(shell)) user.shell = shell;
@@ -88,7 +88,8 @@ std::vector<std::string> make_environment(const User& user, char** own, const En
   variables["SHELL"] = user.shell;
   for (const auto& [name, value] : added) variables[name] = value;
   std::vector<std::string> environment;
-  for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+  environment.reserve(variables.size());
+  for (const auto& [name, value] : variables) environment.emplace_back(name).append("=").append(value);
   return environment;
 }
 

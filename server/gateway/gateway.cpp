@@ -159,6 +159,7 @@ asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::so
                                               [weak](const std::string& reason) {
                                                 if (auto target = weak.lock()) target->disconnect(ssh::kDisconnectByApplication, reason);
                                               });
+  (*session)->count_into({live, &live->bytes_in}, {live, &live->bytes_out});
   // The key may have been revoked between the decision and the row that a revocation would have found.
   const auth::LoginDecision again = gateway.services_.directory.decide_login(*lane.reader, connection->user.name, connection->key.blob);
   if (!again.allowed()) (*session)->disconnect(ssh::kDisconnectByApplication, "This key was revoked just now.");

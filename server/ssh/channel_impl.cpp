@@ -153,6 +153,7 @@ asio::awaitable<Result<void>> ChannelImpl::write(asio::const_buffer data, bool a
       head.u32(static_cast<std::uint32_t>(size));
       remote_->window -= static_cast<std::uint32_t>(size);
       bytes_out_ += size;
+      connection_->count_out(size);
       connection_->send(head.bytes(), rest.substr(0, size));
       rest.remove_prefix(size);
     }
@@ -255,6 +256,7 @@ ChannelImpl::Violation ChannelImpl::on_data(std::string_view data, bool extended
     return std::nullopt;
   }
   bytes_in_ += data.size();
+  connection_->count_in(data.size());
   input_.append(data);
   readable_.notify();
   return std::nullopt;

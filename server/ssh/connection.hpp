@@ -32,6 +32,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   boost::asio::awaitable<Result<std::shared_ptr<Channel>>> open_channel(std::string_view type,
                                                                         std::string_view type_specific_data) override;
   void disconnect(std::uint32_t reason_code, std::string_view text) override;
+  void count_into(Counter bytes_in, Counter bytes_out) override { bytes_in_ = std::move(bytes_in), bytes_out_ = std::move(bytes_out); }
   std::string client_version() const override { return client_version_; }
   std::string cipher() const override { return cipher_; }
 
@@ -39,6 +40,8 @@ class Connection final : public Session, public Transport::Owner, public std::en
   const boost::asio::any_io_executor& executor() const { return executor_; }
   bool send(std::string_view head, std::string_view body = {});
   // Writers wait on output_ready while this holds: a slow peer, or a key exchange under way.
+  void count_in(std::uint64_t bytes) const { if (bytes_in_) bytes_in_->fetch_add(bytes, std::memory_order_relaxed); }
+  void count_out(std::uint64_t bytes) const { if (bytes_out_) bytes_out_->fetch_add(bytes, std::memory_order_relaxed); }
   bool output_full() const { return rekeying_ || output_.size() >= options_->output_cap; }
   Signal& output_ready() { return output_ready_; }
   // How much of `wanted` a channel's window may grow: what the windows of all channels together may still take.
@@ -135,6 +138,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
 
   std::vector<std::shared_ptr<ChannelImpl>> channels_;  // by our number; empty places are free
   const std::shared_ptr<ChannelBudget> budget_ = std::make_shared<ChannelBudget>();
+  Counter bytes_in_, bytes_out_;  // none until somebody counts
   bool no_more_sessions_ = false;
   // Vectors, not deques: they are short, and an empty deque takes half a kilobyte.
   std::vector<std::shared_ptr<Channel>> new_channels_;

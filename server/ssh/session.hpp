@@ -2,6 +2,7 @@
 // its Channels (RFC 4254, Berth's own). Everything runs on the executor of the accepted socket: no threads, no locks.
 // Every byte from the peer is hostile: a violation (state, length, window) disconnects with its reason.
 #pragma once
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -141,6 +142,10 @@ class Session {
 
   // SSH_MSG_DISCONNECT (RFC 4253 11.1) with an English text that the client prints; then closes. Idempotent.
   virtual void disconnect(std::uint32_t reason_code, std::string_view text) = 0;
+
+  // From now on the payload bytes of all channels are added to these two.
+  using Counter = std::shared_ptr<std::atomic<std::uint64_t>>;
+  virtual void count_into(Counter bytes_in, Counter bytes_out) = 0;
 
   virtual std::string client_version() const = 0;  // "SSH-2.0-OpenSSH_9.2p1 …", control characters removed
   virtual std::string cipher() const = 0;

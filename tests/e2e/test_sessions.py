@@ -49,6 +49,11 @@ def test_history_keeps_the_outcome(box, ada):
         return next((s for s in box.items("session", "list", "--all") if "# history" in s["detail"] and s["closed_at"]), None)
     session = wait_until(closed, "it is in the history")
     assert "12" in session["outcome"] and session["bytes_in"] == 54_321 and session["bytes_out"] == len("54321\n")
+    def connection():
+        return next((s for s in box.items("session", "list", "--all")
+                     if s["kind"] == "connection" and s["client_address"] == session["client_address"] and s["closed_at"]), None)
+    row = wait_until(connection, "the row of its connection is closed")
+    assert row["bytes_in"] == 54_321 and row["bytes_out"] == len("54321\n"), "a connection counts what its channels carried"
 
 
 def test_tunnel_is_listed(box, ada):
