@@ -1,56 +1,21 @@
 #include "config/settings.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "base/assert.hpp"
-#include "base/handles.hpp"
+#include "config/reading.hpp"
 #include "config/settings_table.hpp"
 
 namespace berth {
 namespace {
+using config::edit_distance;
+using config::Faults;
 using config::settings_keys;
 using config::settings_sections;
 using config::SettingsKey;
-
-// Faults in order of their lines; line 0 is the file as a whole.
-class Faults {
- public:
-  explicit Faults(std::string_view file) : file_(file) {}
-  void add(std::size_t line, std::string text) { faults_.emplace_back(line, std::move(text)); }
-  bool any() const { return !faults_.empty(); }
-  std::string text() {
-    std::stable_sort(faults_.begin(), faults_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::string all;
-    for (const auto& [line, what] : faults_) {
-      all += (all.empty() ? "" : "\n") + file_ + (line ? ":" + std::to_string(line) : "") + ": " + what;
-    }
-    return all;
-  }
-
- private:
-  std::string file_;
-  std::vector<std::pair<std::size_t, std::string>> faults_;
-};
-
-// Levenshtein distance: how far a typing mistake is from a name.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
 
 // The known key that was probably meant: nearest in the same section, else the same name in another section, else nearest of all.
 std::string nearest_key(std::string_view section, std::string_view name) {
@@ -58,7 +23,7 @@ std::string nearest_key(std::string_view section, std::string_view name) {
   std::size_t best_score = SIZE_MAX;
   for (const SettingsKey& key : settings_keys()) {
     const std::size_t elsewhere = key.section == section ? 0 : 2;
-    const std::size_t score = distance(name, key.name) + elsewhere;
+    const std::size_t score = edit_distance(name, key.name) + elsewhere;
     if (score < best_score) {
       best_score = score;
       best = std::string(key.section) + "." + std::string(key.name);
@@ -70,7 +35,7 @@ std::string nearest_key(std::string_view section, std::string_view name) {
 std::string nearest_section(std::string_view name) {
   const auto sections = settings_sections();
   return std::string(std::min_element(sections.begin(), sections.end(), [name](const auto& a, const auto& b) {
-                       return distance(name, a.name) < distance(name, b.name);
+                       return edit_distance(name, a.name) < edit_distance(name, b.name);
                      })->name);
 }
 
@@ -219,18 +184,9 @@ Result<Settings> parse_settings(std::string_view text, std::string_view file) {
 }
 
 Result<Settings> load_settings(const std::filesystem::path& path) {
-  constexpr std::size_t kMost = 1024 * 1024;
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return errno_error(path.string() + " cannot be read", errno);
-  std::string text(kMost + 1, '\0');
-  std::size_t used = 0;
-  for (ssize_t got = 1; got > 0 && used <= kMost; used += static_cast<std::size_t>(std::max<ssize_t>(got, 0))) {
-    got = ::read(file.get(), text.data() + used, text.size() - used);
-    if (got < 0) return errno_error(path.string() + " cannot be read", errno);
-  }
-  if (used > kMost) return Error{ErrorKind::too_large, path.string() + " is over 1 MiB: this is not a settings file"};
-  text.resize(used);
-  return parse_settings(text, path.string());
+  const Result<std::string> text = config::read_settings_file(path);
+  if (!text) return text.error();
+  return parse_settings(*text, path.string());
 }
 
 Settings default_settings() { return parse_settings("", "defaults").value(); }

@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <numeric>
-#include <sstream>
 
+#include "config/reading.hpp"
 #include "config/toml.hpp"
 
 namespace berth::keeper {
@@ -163,33 +161,18 @@ constexpr Key kKeys[] = {
 
 std::string full_name(const Key& key) { return key.section.empty() ? std::string(key.name) : std::string(key.section) + "." + std::string(key.name); }
 
-std::size_t distance(std::string_view a, std::string_view b) {  // Levenshtein
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 std::string nearest_key(std::string_view name) {
   std::string best;
   for (const Key& key : kKeys) {
     std::string candidate = full_name(key);
-    if (best.empty() || distance(name, candidate) < distance(name, best)) best = std::move(candidate);
+    if (best.empty() || config::edit_distance(name, candidate) < config::edit_distance(name, best)) best = std::move(candidate);
   }
   return best;
 }
 
 class Reader {
  public:
-  Reader(std::string_view file, Settings& into) : file_(file), into_(into) {}
+  Reader(std::string_view file, Settings& into) : faults_(file), into_(into) {}
 
   void read(const toml::table& document) {
     for (const auto& [name, node] : document) {
@@ -200,27 +183,24 @@ class Reader {
       } else if (const toml::table* table = node.as_table()) {
         for (const auto& [inner, value] : *table) read_key(key, std::string(inner.str()), value, inner.source().begin.line);
       } else {
-        fault(name.source().begin.line, "'" + key + "' must be a section: [" + key + "]");
+        faults_.add(name.source().begin.line, "'" + key + "' must be a section: [" + key + "]");
       }
     }
   }
-  void fault(std::size_t line, const std::string& what) {
-    faults_ += (faults_.empty() ? "" : "\n") + file_ + (line ? ":" + std::to_string(line) : "") + ": " + what;
-  }
-  const std::string& faults() const { return faults_; }
+  config::Faults& faults() { return faults_; }
 
  private:
   void read_key(const std::string& section, const std::string& name, const toml::node& node, std::size_t line) {
     const std::string full = section.empty() ? name : section + "." + name;
     if (section == "env") {
-      if (std::string problem = read_env(name, node); !problem.empty()) fault(line, full + " " + problem);
+      if (std::string problem = read_env(name, node); !problem.empty()) faults_.add(line, full + " " + problem);
       return;
     }
     const auto* key = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const Key& k) { return k.section == section && k.name == name; });
     if (key == std::end(kKeys)) {
-      fault(line, "unknown key '" + full + "'; did you mean '" + nearest_key(full) + "'?");
+      faults_.add(line, "unknown key '" + full + "'; did you mean '" + nearest_key(full) + "'?");
     } else if (std::string problem = key->read(into_, node); !problem.empty()) {
-      fault(line, full + " " + problem);
+      faults_.add(line, full + " " + problem);
     }
   }
   std::string read_env(const std::string& name, const toml::node& node) {
@@ -228,9 +208,8 @@ class Reader {
     return read_text(node, into_.env[name]);
   }
 
-  std::string file_;
+  config::Faults faults_;
   Settings& into_;
-  std::string faults_;
 };
 
 }  // namespace
@@ -244,22 +223,20 @@ Result<Settings> parse_settings(std::string_view text, std::string_view file) {
   Reader reader(file, settings);
   const toml::parse_result parsed = toml::parse(text, std::string(file));
   if (!parsed) {
-    reader.fault(parsed.error().source().begin.line, std::string(parsed.error().description()));
+    reader.faults().add(parsed.error().source().begin.line, std::string(parsed.error().description()));
   } else {
     reader.read(parsed.table());
     const std::int64_t end = settings.podman.uid_start + settings.podman.uid_count * kRangeSize;
-    if (end > 0xffffffffLL) reader.fault(0, "podman.uid_start and podman.uid_count reach past the largest user id");
+    if (end > 0xffffffffLL) reader.faults().add(0, "podman.uid_start and podman.uid_count reach past the largest user id");
   }
-  if (!reader.faults().empty()) return Error{ErrorKind::invalid, reader.faults()};
+  if (reader.faults().any()) return Error{ErrorKind::invalid, reader.faults().text()};
   return settings;
 }
 
 Result<Settings> load_settings(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) return Error{ErrorKind::not_found, path.string() + ": cannot be read"};
-  return parse_settings(text.str(), path.string());
+  const Result<std::string> text = config::read_settings_file(path);
+  if (!text) return text.error();
+  return parse_settings(*text, path.string());
 }
 
 Result<Account> find_account(const std::string& name) {
