@@ -54,7 +54,7 @@ void append_audit(SQLite::Database& writer, Timestamp at, const Actor& actor, st
   row.at = at;
   row.actor = stored_text(actor.name.empty() ? "-" : actor.name, kMostField);
   row.source = stored_text(actor.source, kMostField);
-  row.key_fingerprint = stored_text(actor.key_fingerprint, kMostField);
+  row.key_fingerprint = stored_text(actor.certificate.empty() ? actor.key_fingerprint : actor.key_fingerprint + " " + actor.certificate, kMostField);
   row.action = stored_text(action, kMostField);
   row.object = stored_text(object, kMostField);
   row.outcome = stored_text(outcome, kMostField);

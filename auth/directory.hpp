@@ -21,6 +21,7 @@ struct Actor {
   Role role = Role::user;
   std::string source;  // address or "unix"
   std::string key_fingerprint;
+  std::string certificate;  // as in SessionRecord
 };
 
 // "ssh-ed25519 AAAA… comment" to a Key without ids. Refuses options, private keys, bad base64, types outside policy

@@ -32,6 +32,7 @@ struct Key {
   std::string comment;
   Timestamp added_at{}, expires_at{}, revoked_at{}, last_used_at{};
   std::string last_used_from;  // address
+  std::string options;         // as in authorized_keys, normal form (key_options.hpp); empty: none
   KeyState state_at(Timestamp now) const;
 };
 
@@ -50,11 +51,12 @@ struct SessionRecord {
   std::string workspace;  // "main"; empty for commands of the gateway itself
   std::string kind;       // "shell", "exec", "sftp", "tunnel", "listen", "gateway", "web", "connection"
   std::string detail;     // command line or target "localhost:8888"; control characters escaped, at most 256 bytes
-  std::string key_fingerprint;
-  std::string client_address;  // "203.0.113.7:51514"
+  std::string key_fingerprint;  // of the certified key where a certificate logged in
+  std::string client_address;   // "203.0.113.7:51514"
   Timestamp opened_at{}, closed_at{};  // closed_at zero: live
   std::uint64_t bytes_in = 0, bytes_out = 0;  // payload from and to the client
   std::string outcome;    // "exit 0", "signal TERM", "client left", "killed by admin", "berthd restarted", …
+  std::string certificate;  // "AUTHORITY serial N id KEY-ID"; empty: a plain key
 };
 
 struct AuditRow {

@@ -77,6 +77,7 @@ Key key_in(const SQLite::Statement& row, int first) {
   key.revoked_at = time_in(row, first + 9);
   key.last_used_at = time_in(row, first + 10);
   key.last_used_from = text_in(row, first + 11);
+  key.options = text_in(row, first + 12);
   return key;
 }
 

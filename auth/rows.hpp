@@ -49,7 +49,7 @@ std::string stored_text(std::string_view text, std::size_t most);
 inline constexpr char kUserColumns[] = "u.id, u.name, u.role, u.disabled, u.created_at";
 inline constexpr char kKeyColumns[] =
     "k.id, k.user_id, u.name, k.type, k.blob, k.fingerprint, k.comment, k.added_at, k.expires_at, k.revoked_at, k.last_used_at, "
-    "k.last_used_from";
+    "k.last_used_from, k.options";
 User user_in(const SQLite::Statement& row, int first_column);
 Key key_in(const SQLite::Statement& row, int first_column);
 std::optional<Role> parse_role(std::string_view name);
@@ -58,7 +58,7 @@ std::optional<Role> parse_role(std::string_view name);
 // shorter; decide_login compares name and key itself.
 inline constexpr char kLoginSql[] =
     "SELECT u.id, u.name, u.role, u.disabled, u.created_at, "
-    "k.id, k.user_id, u.name, k.type, k.blob, k.fingerprint, k.comment, k.added_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_used_from "
+    "k.id, k.user_id, u.name, k.type, k.blob, k.fingerprint, k.comment, k.added_at, k.expires_at, k.revoked_at, k.last_used_at, k.last_used_from, k.options "
     "FROM (SELECT 1) "
     "LEFT JOIN users u ON u.id = coalesce((SELECT id FROM users WHERE name = ?1), (SELECT min(id) FROM users)) "
     "LEFT JOIN keys k ON k.id = coalesce((SELECT id FROM keys WHERE fingerprint = ?2 ORDER BY revoked_at <> 0, revoked_at DESC LIMIT 1), "

@@ -16,7 +16,7 @@ constexpr std::size_t kIdLength = 10;                                        // 
 constexpr std::size_t kMostDetail = 256, kMostField = 128;
 
 constexpr char kColumns[] =
-    "id, user, workspace, kind, detail, key_fingerprint, client_address, opened_at, closed_at, bytes_in, bytes_out, outcome";
+    "id, user, workspace, kind, detail, key_fingerprint, client_address, opened_at, closed_at, bytes_in, bytes_out, outcome, certificate";
 
 SessionRecord record_in(const SQLite::Statement& row) {
   SessionRecord record;
@@ -28,17 +28,18 @@ SessionRecord record_in(const SQLite::Statement& row) {
   record.bytes_in = static_cast<std::uint64_t>(row.getColumn(9).getInt64());
   record.bytes_out = static_cast<std::uint64_t>(row.getColumn(10).getInt64());
   record.outcome = text_in(row, 11);
+  record.certificate = text_in(row, 12);
   return record;
 }
 
 // The row as it is now, whether it is there already or not (its insertion may have failed while the disk was full).
 void put(SQLite::Database& db, const SessionRecord& r) {
   run(db,
-      "INSERT INTO sessions (id, user, workspace, kind, detail, key_fingerprint, client_address, opened_at, closed_at, bytes_in, bytes_out, outcome) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+      "INSERT INTO sessions (id, user, workspace, kind, detail, key_fingerprint, client_address, opened_at, closed_at, bytes_in, bytes_out, outcome, certificate) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
       "closed_at = excluded.closed_at, bytes_in = excluded.bytes_in, bytes_out = excluded.bytes_out, outcome = excluded.outcome",
       r.id, r.user, r.workspace, r.kind, r.detail, r.key_fingerprint, r.client_address, r.opened_at, r.closed_at, static_cast<std::int64_t>(r.bytes_in),
-      static_cast<std::int64_t>(r.bytes_out), r.outcome);
+      static_cast<std::int64_t>(r.bytes_out), r.outcome, r.certificate);
 }
 
 std::string count_key(std::string_view user, std::string_view kind) { return std::string(kind) + " " + std::string(user); }

@@ -20,7 +20,8 @@ json to_json(const auth::Key& key, Timestamp now) {
           {"expires_at", time_json(key.expires_at)},
           {"revoked_at", time_json(key.revoked_at)},
           {"last_used_at", time_json(key.last_used_at)},
-          {"last_used_from", key.last_used_from}};
+          {"last_used_from", key.last_used_from},
+          {"options", key.options}};
 }
 
 json to_json(const auth::WebSession& session, std::string_view current_id) {
@@ -42,6 +43,7 @@ json to_json(const auth::SessionRecord& session) {
           {"kind", session.kind},
           {"detail", session.detail},
           {"key_fingerprint", session.key_fingerprint},
+          {"certificate", session.certificate},
           {"client_address", session.client_address},
           {"opened_at", time_json(session.opened_at)},
           {"closed_at", time_json(session.closed_at)},

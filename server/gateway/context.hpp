@@ -10,6 +10,7 @@
 
 #include "auth/audit.hpp"
 #include "auth/directory.hpp"
+#include "auth/permissions.hpp"
 #include "auth/sessions.hpp"
 #include "auth/web_logins.hpp"
 #include "base/lane.hpp"
@@ -51,8 +52,10 @@ struct Connection {
   workspaces::WorkspaceId workspace;
   std::string client_address;  // "203.0.113.7:51514"
   std::string server_address;
+  auth::Permissions permissions;  // of the key's options or the certificate: ask before a channel, forward or terminal is opened
+  std::string certificate;        // as in SessionRecord; empty: a plain key
 
-  auth::Actor actor() const { return {user.name, user.role, client_address, key.fingerprint}; }
+  auth::Actor actor() const { return {user.name, user.role, client_address, key.fingerprint, certificate}; }
   auth::SessionRecord record(std::string kind, std::string detail) const;
 };
 

@@ -68,6 +68,7 @@ auth::SessionRecord Connection::record(std::string kind, std::string detail) con
   row.detail = std::move(detail);
   row.key_fingerprint = key.fingerprint;
   row.client_address = client_address;
+  row.certificate = certificate;
   return row;
 }
 

@@ -93,6 +93,17 @@ constexpr Row<GlobalRequest> kGlobalRequests[] = {
     {"cancel-streamlocal-forward@openssh.com", unix_path<CancelStreamlocalForward>},
 };
 
+// PROTOCOL.u2f: type, signature, flags, counter.
+std::optional<std::uint8_t> flags_of(std::string_view signature) {
+  PacketReader in(signature);
+  const std::string_view type = in.text();
+  in.string();
+  if (!type.starts_with("sk-")) return std::nullopt;
+  const std::uint8_t flags = in.u8();
+  in.u32();
+  return in.complete() ? std::optional(flags) : std::nullopt;
+}
+
 }  // namespace
 
 Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
@@ -107,7 +118,7 @@ Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
     parsed.request.key.blob = in.string();
     parsed.request.key.type = PacketReader(parsed.request.key.blob).text();
     if (parsed.request.key.type.empty()) return malformed("public key");
-    if (parsed.request.is_signed) in.string();
+    if (parsed.request.is_signed) parsed.request.authenticator_flags = flags_of(in.string());
     if (!in.complete()) return malformed("authentication request");
   }
   if (!in.ok()) return malformed("authentication request");

@@ -29,6 +29,8 @@ struct PublicKey {
 struct ServerOptions {
   // Private keys as generate_host_key makes them (or OpenSSH's), one per type; ed25519 and RSA are what ssh-audit calls good.
   std::vector<std::string> host_keys;
+  // More private keys, announced after login with the others (hostkeys-00@openssh.com), so that clients learn what comes next.
+  std::vector<std::string> announced_keys;
   std::string software_version = "Berth_0.1";
   std::chrono::seconds login_grace{120};
   std::chrono::seconds keepalive_interval{30};  // 0: off
@@ -46,7 +48,12 @@ struct AuthRequest {
   std::string method;  // "publickey"; every other ("none", "password", …) is to be refused
   PublicKey key;
   bool is_signed = false;  // false: "would this key do?" (RFC 4252 7)
+  // Signed with a hardware key (sk-…): what the authenticator says that it checked (PROTOCOL.u2f), under the signature.
+  std::optional<std::uint8_t> authenticator_flags;
 };
+
+inline constexpr std::uint8_t kUserPresent = 0x01;   // authenticator_flags: touched
+inline constexpr std::uint8_t kUserVerified = 0x04;  // PIN or fingerprint
 
 struct PtyRequest {  // RFC 4254 6.2
   std::string term;
