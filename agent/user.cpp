@@ -89,7 +89,7 @@ std::vector<std::string> make_environment(const User& user, char** own, const En
   for (const auto& [name, value] : added) variables[name] = value;
   std::vector<std::string> environment;
   environment.reserve(variables.size());
-  for (const auto& [name, value] : variables) environment.emplace_back(name).append("=").append(value);
+  for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
   return environment;
 }
 

@@ -56,6 +56,7 @@ Result<void> run_tool(const std::vector<std::string>& argv, std::string_view inp
   posix_spawn_file_actions_adddup2(&actions, out->get(), 1);
   posix_spawn_file_actions_adddup2(&actions, out->get(), 2);
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   char* environment[] = {nullptr};

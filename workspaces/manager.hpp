@@ -18,7 +18,7 @@ namespace berth::workspaces {
 struct WorkspaceId {
   std::string user;
   std::string name = "main";
-  auto operator<=>(const WorkspaceId&) const = default;
+  auto operator<=>(const WorkspaceId&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 stumbles over it
 };
 
 // "ada" is {ada, main}; "ada+nlp" is {ada, nlp}. Both parts: [a-z][a-z0-9_-]{0,31}; "root" and system names are refused.
