@@ -1,6 +1,8 @@
 """What a workspace can and cannot do, seen from inside it."""
 
+import os
 import socket
+import subprocess
 
 import pytest
 
@@ -60,6 +62,45 @@ def test_workspaces_cannot_reach_each_other(ada, new_user):
     finally:
         server.kill()
         server.communicate()
+
+
+@pytest.fixture
+def neighbour():
+    """Another machine of the network: a network namespace that reaches the workspaces' networks by way of this machine."""
+    name, here, there = (f"berth{kind}{os.getpid() % 100000}" for kind in "nht")
+    def ip(*words):
+        subprocess.run(["ip", *words], check=True, capture_output=True, timeout=20)
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", name)
+        ip("addr", "add", "198.18.99.1/30", "dev", here)
+        ip("link", "set", here, "up")
+        ip("-n", name, "addr", "add", "198.18.99.2/30", "dev", there)
+        ip("-n", name, "link", "set", there, "up")
+        ip("-n", name, "route", "add", "default", "via", "198.18.99.1")
+        yield ["ip", "netns", "exec", name]
+    finally:
+        ip("netns", "del", name)
+
+
+def test_network_cannot_begin_a_conversation(new_user, neighbour):
+    """A machine of the network that routes by way of this one reaches no server in a workspace, though the workspace reaches that machine."""
+    client = new_user()
+    address = client.run("hostname -I", timeout=180).split()[0]
+    connect = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)"
+    server = client.popen("box", "exec python3 -u -m http.server 18098 2>&1")
+    outside = subprocess.Popen([*neighbour, "python3", "-u", "-m", "http.server", "18097"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert b"Serving" in server.stdout.readline() and b"Serving" in outside.stdout.readline()
+        client.run(f"python3 -c '{connect}' {address} 18098")  # the server answers those who may ask
+        # Answers reach the workspace from there, so the way is open in both directions: what refuses is the rule.
+        client.run(f"python3 -c '{connect}' 198.18.99.2 18097")
+        refused = subprocess.run([*neighbour, "python3", "-c", connect, address, "18098"], capture_output=True, text=True, timeout=60)
+        assert refused.returncode != 0 and "Error" in refused.stderr, "the neighbour opened a connection into a workspace"
+    finally:
+        for process in (server, outside):
+            process.kill()
+            process.communicate()
 
 
 def test_homes_are_private(ada, new_user):
