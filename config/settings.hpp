@@ -39,6 +39,7 @@ struct Settings {
     std::chrono::seconds login_grace{}, keepalive_interval{};
     std::int64_t keepalive_limit = 0, max_auth_tries = 0, max_startups = 0, max_connections_per_user = 0, max_channels = 0;
     std::vector<std::string> env_allow;  // names; a final '*' matches any rest
+    std::chrono::seconds keep_terminals{}, keep_terminals_most{};  // after their connection was lost
     std::string banner;
   } ssh;
 

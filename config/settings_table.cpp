@@ -59,6 +59,10 @@ constexpr SettingsKey kKeys[] = {
     {"ssh", "env_allow", read<&S::ssh, &S::Ssh::env_allow>,
      R"(["LANG", "LC_*", "TZ", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "NO_COLOR", "GIT_PROTOCOL", "EDITOR"])",
      "Environment variables that a client may set; a final * matches any rest."},
+    {"ssh", "keep_terminals", read<&S::ssh, &S::Ssh::keep_terminals>, R"("10m")",
+     "A terminal whose connection was lost goes on for this long, for `berth attach`; 0s: it ends. Users may choose (BERTH_KEEP).", {0, 30 * kDay}},
+    {"ssh", "keep_terminals_most", read<&S::ssh, &S::Ssh::keep_terminals_most>, R"("24h")", "The longest that a user may choose.",
+     {0, 30 * kDay}},
     {"ssh", "banner", read<&S::ssh, &S::Ssh::banner>, R"("")", "Text that clients show before login; empty: none."},
 
     {"web", "listen", read<&S::web, &S::Web::listen>, R"(["0.0.0.0:8443", "[::]:8443"])", "Addresses of the portal."},

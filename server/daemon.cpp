@@ -162,7 +162,8 @@ Result<void> Daemon::build() {
   manager_ = workspaces::make_manager(std::move(manager_options), lanes_);
 
   limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
-  gateway_options_ = {settings_.ssh.env_allow, settings_.web.public_url, settings_.ssh.banner};
+  gateway_options_ = {settings_.ssh.env_allow, settings_.web.public_url, settings_.ssh.banner, settings_.ssh.keep_terminals,
+                      settings_.ssh.keep_terminals_most};
   const GatewayServices services{gateway_options_, *directory_, *sessions_, *web_logins_, *audit_, *manager_, *limits_, clock_};
   gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, std::move(*keys), version_));
 

@@ -24,6 +24,8 @@ struct GatewayOptions {
   std::vector<std::string> env_allow;  // names, a trailing '*' matches any rest
   std::string portal_url;              // "https://gpu-box:8443", for links
   std::string banner;                  // shown before login; empty: none
+  std::chrono::seconds keep_terminals{};       // after their connection was lost; 0: not at all
+  std::chrono::seconds keep_terminals_most{};  // what a user may choose
 };
 
 struct GatewayServices {

@@ -298,8 +298,9 @@ ChannelImpl::Violation ChannelImpl::on_request(ChannelRequest request, bool want
   return std::nullopt;
 }
 
-void ChannelImpl::on_end(const Error& reason) {
+void ChannelImpl::on_end(const Error& reason, bool client_disconnected) {
   connection_ = nullptr;
+  client_disconnected_ = client_disconnected;
   if (!end_) end_ = reason;
   readable_.notify();
   writable_.notify();

@@ -47,6 +47,7 @@ class ChannelImpl final : public Channel {
   void send_exit_status(std::uint32_t code) override;
   void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) override;
   void close() override;
+  bool ended_by_client() const override { return close_received_ || client_disconnected_; }
   std::uint64_t bytes_in() const override { return bytes_in_; }
   std::uint64_t bytes_out() const override { return bytes_out_; }
 
@@ -60,7 +61,7 @@ class ChannelImpl final : public Channel {
   void on_close();
   Violation on_request(ChannelRequest request, bool want_reply);
   // The connection is gone; `reason` is what waiting coroutines get.
-  void on_end(const Error& reason);
+  void on_end(const Error& reason, bool client_disconnected);
   // The last handle outside is gone.
   void abandon();
 
@@ -113,6 +114,7 @@ class ChannelImpl final : public Channel {
   int writers_ = 0;
   bool eof_received_ = false;
   bool close_received_ = false;
+  bool client_disconnected_ = false;
   bool eof_sent_ = false;
   bool close_wanted_ = false;
   bool close_sent_ = false;

@@ -280,6 +280,7 @@ void Connection::on_disconnect(std::string_view payload) {
   PacketReader in(payload);
   in.u32();
   const std::string text = printable(in.string());
+  client_disconnected_ = true;
   end(Error{ErrorKind::closed, text.empty() ? "The client disconnected." : "The client disconnected: " + text});
   close_socket();
 }
@@ -288,7 +289,7 @@ void Connection::end(Error reason) {
   if (end_) return;
   end_ = std::move(reason);
   for (const std::shared_ptr<ChannelImpl>& channel : std::exchange(channels_, {}))
-    if (channel) channel->on_end(*end_);
+    if (channel) channel->on_end(*end_, client_disconnected_);
   for (Signal* signal : {&handshake_done_, &auth_requested_, &channel_opened_, &global_requested_, &output_ready_}) signal->notify();
   watch_.cancel();
   if (!flushing_ && socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_WR);

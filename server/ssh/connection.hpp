@@ -113,6 +113,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   boost::asio::steady_timer watch_;
   const Clock::time_point started_ = Clock::now();
   std::optional<Error> end_;
+  bool client_disconnected_ = false;
   std::string client_version_;
   std::string cipher_;
 

@@ -118,6 +118,9 @@ class Channel {
   // CHANNEL_CLOSE after everything written has been handed to the transport. Idempotent.
   virtual void close() = 0;
 
+  // The client itself ended it: by CHANNEL_CLOSE, or with the connection by DISCONNECT. False after a lost connection.
+  virtual bool ended_by_client() const = 0;
+
   virtual std::uint64_t bytes_in() const = 0;   // payload bytes from the client
   virtual std::uint64_t bytes_out() const = 0;  // payload bytes to the client, stdout and stderr together
 };

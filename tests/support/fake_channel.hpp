@@ -18,7 +18,8 @@ class FakeChannel final : public Channel {
   // The client's side.
   void client_sends(std::string_view data) { incoming_ += data, wake(); }
   void client_eof() { eof_ = true, wake(); }
-  void client_closes() { closed_ = true, wake(); }
+  void client_closes() { closed_ = true, by_client_ = true, wake(); }
+  void connection_breaks() { closed_ = true, wake(); }
   std::string received, received_stderr;
   bool got_eof = false, got_close = false;
 
@@ -52,6 +53,7 @@ class FakeChannel final : public Channel {
   void send_exit_status(std::uint32_t) override {}
   void send_exit_signal(std::string_view, bool, std::string_view) override {}
   void close() override { got_close = true; }
+  bool ended_by_client() const override { return by_client_; }
   std::uint64_t bytes_in() const override { return in_; }
   std::uint64_t bytes_out() const override { return out_; }
 
@@ -62,7 +64,7 @@ class FakeChannel final : public Channel {
   ChannelOpen opening_ = SessionOpen{};
   boost::asio::steady_timer changed_;
   std::string incoming_;
-  bool eof_ = false, closed_ = false;
+  bool eof_ = false, closed_ = false, by_client_ = false;
   std::uint64_t in_ = 0, out_ = 0;
 };
 
