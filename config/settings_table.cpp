@@ -40,7 +40,7 @@ constexpr SettingsKey kKeys[] = {
      "How long connections may go on after a stop is asked for.", {0, kDay}},
     {"server", "log_level", read<&S::server, &S::Server::log_level>, R"("info")", "debug, info, warn or error.", {0, 0, kLogLevels}},
 
-    {"ssh", "listen", read<&S::ssh, &S::Ssh::listen>, R"(["0.0.0.0:2222", "[::]:2222"])", "Addresses to listen on."},
+    {"ssh", "listen", read<&S::ssh, &S::Ssh::listen>, R"(["0.0.0.0:2222", "[::]:2222"])", "Addresses to listen on; [::] is IPv6 only, and is passed over on a machine without IPv6."},
     {"ssh", "public_host", read<&S::ssh, &S::Ssh::public_host>, R"("")",
      "The name that users type; empty: the host name of this machine."},
     {"ssh", "public_port", read<&S::ssh, &S::Ssh::public_port>, "0", "The port that users type; 0: the first one listened on.", {0, 65535}},

@@ -10,7 +10,9 @@ instance_use() {  # instance_use DIR: makes `state` absolute
 running() {
   local pid
   pid=$(cat "$state/$1.pid" 2>/dev/null) && [ -n "$pid" ] || return 1
-  { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$state/"
+  local trace="$state/bin/$1 "
+  [ "$1" != podman-service ] || trace="$state/podman/podman.sock"
+  { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$trace"
 }
 
 # start PROGRAM COMMAND…: in the background, in a session of its own, with its log and pid file.
@@ -73,8 +75,7 @@ stop() {
 
 # write_configuration ENGINE SSH_PORT WEB_PORT HOST PROCESS_USER: berth.toml and keeper.toml of this instance.
 write_configuration() {
-  local any='"0.0.0.0:PORT"'
-  [ -s /proc/net/if_inet6 ] && any='"0.0.0.0:PORT", "[::]:PORT"'
+  local any='"0.0.0.0:PORT", "[::]:PORT"'
   cat >"$state/berth.toml" <<TOML
 # Written by scripts/up; every key is explained in config/berth.example.toml.
 [server]

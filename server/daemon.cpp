@@ -170,6 +170,7 @@ Result<void> Daemon::build() {
   web::WebServices web_services{*store_, clock_, *directory_, *web_logins_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {
     if (stopping_) return {"berthd is stopping"};
+    if (!manager_->keeper_connected()) return {"berth-keeper does not answer on " + settings_.keeper.socket.string() + ": no workspace can be started"};
     return {};
   };
   web_services.more_metrics = [this] { return gateway_->metrics(); };
@@ -183,21 +184,22 @@ Result<void> Daemon::listen() {
   for (const ListenAddress& address : settings_.ssh.listen) {
     Result<std::vector<Acceptor>> acceptors = listen_on_lanes(lanes_, address);
     if (!acceptors) return acceptors.error();
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    for (std::size_t i = 0; i < acceptors->size(); ++i) {
       auto acceptor = std::make_shared<Acceptor>(std::move((*acceptors)[i]));
       ssh_acceptors_.push_back(acceptor);
       spawn_logged(lanes_[i]->io.get_executor(), gateway_->accept_loop(*server_lanes_[i], acceptor), "ssh.accept");
     }
-    log_info("ssh.listening", {{"address", format_listen_address(address)}});
+    if (!acceptors->empty()) log_info("ssh.listening", {{"address", format_listen_address(address)}});
   }
+  if (ssh_acceptors_.empty()) return Error{ErrorKind::unavailable, "ssh.listen names only IPv6 addresses, and this machine has no IPv6"};
   for (const ListenAddress& address : settings_.web.listen) {
     ListenAddress other = address;
     if (address.port != 0) other.port = static_cast<std::uint16_t>(address.port + settings_.web.workspace_port_offset);
     for (const auto& [where, face] : {std::pair(address, web::Face::portal), std::pair(other, web::Face::workspaces)}) {
       Result<std::vector<Acceptor>> acceptors = listen_on_lanes(lanes_, where);
       if (!acceptors) return acceptors.error();
-      for (std::size_t i = 0; i < lanes_.size(); ++i) web_->listen(*lanes_[i], std::move((*acceptors)[i]), face);
-      log_info("web.listening", {{"address", format_listen_address(where)}, {"face", face == web::Face::portal ? "portal" : "workspaces"}});
+      for (std::size_t i = 0; i < acceptors->size(); ++i) web_->listen(*lanes_[i], std::move((*acceptors)[i]), face);
+      if (!acceptors->empty()) log_info("web.listening", {{"address", format_listen_address(where)}, {"face", face == web::Face::portal ? "portal" : "workspaces"}});
     }
   }
   auto admin = web::listen_unix(*lanes_.front(), settings_.admin.socket);

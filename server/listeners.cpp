@@ -5,6 +5,7 @@
 
 #include <boost/asio/ip/v6_only.hpp>
 
+#include "base/log.hpp"
 #include "web/server.hpp"
 
 namespace berth::server {
@@ -19,8 +20,10 @@ Result<void> check_free(const ListenAddress& address) {
   tcp::acceptor probe(io);
   if (!error) probe.open(endpoint.protocol(), error);
   if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error && endpoint.protocol() == tcp::v6()) probe.set_option(asio::ip::v6_only(endpoint.address().to_v6() != asio::ip::address_v6::any()), error);
+  if (!error && endpoint.protocol() == tcp::v6()) probe.set_option(asio::ip::v6_only(true), error);
   if (!error) probe.bind(endpoint, error);
+  const bool without_ipv6 = error == asio::error::address_family_not_supported || error == boost::system::errc::address_not_available;
+  if (without_ipv6 && address.host == "::") return Error{ErrorKind::not_found, "this machine has no IPv6"};
   if (error) return Error{ErrorKind::unavailable, "cannot listen on " + format_listen_address(address) + ": " + error.message()};
   return {};
 }
@@ -28,8 +31,12 @@ Result<void> check_free(const ListenAddress& address) {
 }  // namespace
 
 Result<std::vector<Acceptor>> listen_on_lanes(Lanes& lanes, const ListenAddress& address) {
-  if (Result<void> free = check_free(address); !free) return free.error();
   std::vector<Acceptor> acceptors;
+  if (Result<void> free = check_free(address); !free) {
+    if (free.error().kind != ErrorKind::not_found) return free.error();
+    log_warn("listen.skipped", {{"address", format_listen_address(address)}, {"why", free.error().message}});
+    return acceptors;
+  }
   std::uint16_t port = address.port;
   for (const auto& lane : lanes) {
     Result<Acceptor> acceptor = web::listen_tcp(*lane, address.host, port);

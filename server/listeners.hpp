@@ -14,7 +14,8 @@ namespace berth::server {
 using Acceptor = boost::asio::ip::tcp::acceptor;
 
 // One acceptor for each lane on the same address. Bound first without SO_REUSEPORT: with it, a second berthd of the same user would
-// silently share the port instead of failing with "Address already in use".
+// silently share the port instead of failing with "Address already in use". [::] is IPv6 only; on a machine without IPv6 it is skipped with
+// a warning, and the answer is empty.
 Result<std::vector<Acceptor>> listen_on_lanes(Lanes& lanes, const ListenAddress& address);
 
 // Gives the admin socket to a group, of which berthd's user must be a member. Nothing to do for an empty name.

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/v6_only.hpp>
 #include <mutex>
 
 #include "auth/host_keys.hpp"
@@ -165,6 +166,8 @@ Result<asio::ip::tcp::acceptor> listen_tcp(Lane& lane, const std::string& addres
   const int on = 1;
   if (!error) ::setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  // Each address that is listed is just itself: "0.0.0.0:2222" may stand beside "[::]:2222".
+  if (!error && ip.is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(4096, error);
   if (error) return Error{ErrorKind::unavailable, "cannot listen on " + address + " port " + std::to_string(port) + ": " + error.message()};

@@ -19,6 +19,8 @@ class Core {
   Core(ManagerOptions options, Lanes& lanes, std::vector<LaneLinks>& links, std::unique_ptr<KeeperLink> keeper, MakeLink make_link);
   ~Core();
 
+  bool keeper_connected() const { return keeper_->connected(); }  // from any thread
+
   // Everything below: on lane 0.
   boost::asio::awaitable<Result<void>> start();
   void shutdown();

@@ -1,5 +1,6 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <atomic>
 #include <deque>
 #include <nlohmann/json.hpp>
 
@@ -87,6 +88,8 @@ class KeeperClient final : public KeeperLink, public std::enable_shared_from_thi
     if (answer.has_error()) co_return answer.error();
     co_return std::move(*records);
   }
+
+  bool connected() const override { return connected_; }
 
  private:
   using Answer = Result<std::shared_ptr<nlohmann::json>>;
@@ -219,7 +222,8 @@ class KeeperClient final : public KeeperLink, public std::enable_shared_from_thi
   std::map<std::int64_t, std::shared_ptr<Pending>> pending_;
   std::int64_t last_op_ = 0;
   std::uint64_t connection_ = 0;
-  bool connected_ = false, closed_ = false, said_missing_ = false;
+  std::atomic<bool> connected_ = false;  // written on our executor only
+  bool closed_ = false, said_missing_ = false;
 };
 
 // Its coroutines share the client, so the owner's handle is a thin one.
@@ -228,6 +232,7 @@ class KeeperClientHandle final : public KeeperLink {
   explicit KeeperClientHandle(std::shared_ptr<KeeperClient> client) : client_(std::move(client)) {}
   void start(KeeperEvents events) override { client_->start(std::move(events)); }
   void close() override { client_->close(); }
+  bool connected() const override { return client_->connected(); }
   asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents events) override { return client_->ensure(std::move(id), std::move(events)); }
   asio::awaitable<Result<void>> stop(WorkspaceId id) override { return client_->stop(std::move(id)); }
   asio::awaitable<Result<void>> remove(WorkspaceId id, bool with_home) override { return client_->remove(std::move(id), with_home); }

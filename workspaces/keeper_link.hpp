@@ -27,6 +27,8 @@ class KeeperLink {
   virtual ~KeeperLink() = default;
   virtual void start(KeeperEvents events) = 0;
   virtual void close() = 0;
+  // Is it there now? From any thread.
+  virtual bool connected() const = 0;
   // Error{closed}: the keeper went away meanwhile; every request may be made again. Error{unavailable}: it is not there.
   virtual boost::asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents events) = 0;
   virtual boost::asio::awaitable<Result<void>> stop(WorkspaceId id) = 0;

@@ -65,6 +65,8 @@ class ManagerImpl final : public Manager {
     co_return entry->link;
   }
 
+  bool keeper_connected() const override { return core_.keeper_connected(); }
+
   asio::awaitable<Result<void>> stop(Lane& lane, WorkspaceId id) override {
     auto operation = core_.stop(std::move(id));
     co_return co_await on_core<void>(lane, std::move(operation));

@@ -57,6 +57,8 @@ class Manager {
   virtual boost::asio::awaitable<Result<Jupyter>> jupyter(Lane& lane, WorkspaceId id, Progress progress) = 0;
   // Begins to listen for agents and adopts what runs already (found by label). Call once, on lane 0.
   virtual boost::asio::awaitable<Result<void>> start() = 0;
+  // Does the keeper answer? Without it nothing can be started. From any thread.
+  virtual bool keeper_connected() const = 0;
   // Stops listening; workspaces go on running.
   virtual void shutdown() = 0;
 };

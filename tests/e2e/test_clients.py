@@ -11,6 +11,15 @@ import paramiko
 from berthbox import free_ports, wait_until
 
 
+def test_ipv6(ada, box):
+    """Both doors answer on IPv6 too, beside IPv4 on the same port, and the client's address is recorded as it is."""
+    said = ada.ssh("-6", "-o", "HostName=::1", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "box", "echo $SSH_CONNECTION")
+    assert said.stdout.startswith("::1 ")
+    page = subprocess.run(["curl", "-sk", "--max-time", "10", f"https://[::1]:{box.web_port}/healthz"], capture_output=True, text=True, timeout=20)
+    assert page.returncode == 0 and page.stdout
+    assert any(session["client_address"].startswith("[::1]:") for session in box.items("session", "list", "--all"))
+
+
 def test_asyncssh_exec_sftp_and_forward(ada, box):
     """asyncssh: a command, a file by SFTP and a tunnel over one connection."""
     async def run():

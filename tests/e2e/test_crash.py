@@ -1,9 +1,11 @@
 """kill -9 at random moments during use: nothing acknowledged is lost, nothing is left open, everybody gets back in."""
 
 import itertools
+import json
 import os
 import random
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -85,6 +87,21 @@ def test_kill_dash_nine(box, ada, crasher):
         wait_until(lambda: box.sessions("crasher") == [], f"no session is left open, {where}")
         with box.backup("after-crash.db") as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",), where
+
+
+def test_readiness_without_the_keeper(box, ada):
+    """While the keeper is away /readyz says so, what runs goes on, and the next scripts/up brings it back."""
+    def ready():
+        return subprocess.run(["curl", "-sS", "--max-time", "5", "--unix-socket", box.state / "admin.sock", "http://berth/readyz"],
+                              capture_output=True, text=True, check=True, timeout=10).stdout
+    ada.run("true", timeout=180)
+    assert json.loads(ready()) == {"ready": True}
+    os.kill(box.pid("berth-keeper"), signal.SIGKILL)
+    said = wait_until(lambda: (told := json.loads(ready()))["ready"] is False and told, "it is noticed")
+    assert "berth-keeper" in said["reasons"][0]
+    assert ada.run("echo goes on") == "goes on"
+    box.up(timeout=60)
+    assert json.loads(ready()) == {"ready": True}
 
 
 def test_graceful_stop_tells_clients(box, ada):

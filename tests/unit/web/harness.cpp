@@ -86,6 +86,7 @@ class FakeManager final : public workspaces::Manager {
     state_.running = true;
     co_return std::shared_ptr<tunnels::AgentLink>(link_);
   }
+  bool keeper_connected() const override { return true; }
   asio::awaitable<Result<void>> stop(Lane&, workspaces::WorkspaceId) override {
     const std::lock_guard lock(state_.mutex);
     state_.running = false;

@@ -42,6 +42,7 @@ struct FakeKeeper final : KeeperLink {
     events.connected();
   }
   void close() override {}
+  bool connected() const override { return true; }
   asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents e) override {
     ++ensures;
     if (failures > 0) {
