@@ -53,6 +53,7 @@ http::request<http::string_body> message_of(const HttpRequest& request) {
 
 struct Exchange {
   const std::string& socket_path;
+  const UnixHttp::Connect& connect;  // empty: by the path
   std::chrono::milliseconds limit;
   const HttpRequest& request;
   const UnixHttp::Sink& sink;  // empty: collect
@@ -62,9 +63,15 @@ asio::awaitable<Result<HttpResponse>> run_exchange(Exchange exchange) {
   Stream stream(co_await asio::this_coro::executor);
   error_code failure;
   auto token = asio::redirect_error(asio::use_awaitable, failure);
-  const asio::local::stream_protocol::endpoint endpoint(exchange.socket_path);
-  stream.expires_after(exchange.limit);
-  co_await stream.async_connect(endpoint, token);
+  if (exchange.connect) {
+    Result<FileDescriptor> socket = exchange.connect();
+    if (!socket) co_return socket.error();
+    stream.socket().assign(asio::local::stream_protocol(), socket->release(), failure);
+  } else {
+    const asio::local::stream_protocol::endpoint endpoint(exchange.socket_path);
+    stream.expires_after(exchange.limit);
+    co_await stream.async_connect(endpoint, token);
+  }
   if (failure) co_return error_of(exchange.socket_path, failure);
 
   const http::request<http::string_body> message = message_of(exchange.request);
@@ -105,7 +112,8 @@ asio::awaitable<Result<HttpResponse>> run_exchange(Exchange exchange) {
 }
 
 Result<HttpResponse> run(const Exchange& exchange) {
-  if (exchange.socket_path.empty() || exchange.socket_path.size() >= sizeof sockaddr_un{}.sun_path) {
+  const bool by_path = !exchange.connect;
+  if (by_path && (exchange.socket_path.empty() || exchange.socket_path.size() >= sizeof sockaddr_un{}.sun_path)) {
     return Error{ErrorKind::invalid, "'" + exchange.socket_path + "' cannot be a socket: its path is empty or longer than 107 bytes"};
   }
   asio::io_context io(1);
@@ -124,11 +132,11 @@ Result<HttpResponse> run(const Exchange& exchange) {
 
 Result<HttpResponse> UnixHttp::request(const HttpRequest& request) const {
   static const Sink kCollect;
-  return run({socket_path_, limit_, request, kCollect});
+  return run({socket_path_, connect_, limit_, request, kCollect});
 }
 
 Result<HttpResponse> UnixHttp::stream(const HttpRequest& request, const Sink& sink) const {
-  return run({socket_path_, limit_, request, sink});
+  return run({socket_path_, connect_, limit_, request, sink});
 }
 
 std::string percent_encode(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/handles.hpp"
 #include "base/result.hpp"
 
 namespace berth {
@@ -30,6 +31,9 @@ class UnixHttp {
  public:
   // `limit` bounds the silence of the server, not the whole exchange: connecting, sending, and each wait for more bytes.
   UnixHttp(std::string socket_path, std::chrono::milliseconds limit) : socket_path_(std::move(socket_path)), limit_(limit) {}
+  // Another way to the server: `connect` gives a connected Unix stream socket for each exchange.
+  using Connect = std::function<Result<FileDescriptor>()>;
+  UnixHttp(Connect connect, std::chrono::milliseconds limit) : connect_(std::move(connect)), limit_(limit) {}
 
   // The whole answer, whatever its status. Errors: what connect(2) said (not_found, denied, unavailable); timeout; protocol; closed;
   // too_large for a body over 16 MiB.
@@ -42,6 +46,7 @@ class UnixHttp {
 
  private:
   std::string socket_path_;
+  Connect connect_;  // empty: by the path
   std::chrono::milliseconds limit_;
 };
 

@@ -155,6 +155,19 @@ std::string user(const json& record, Timestamp now, const TextStyle& style) {
   return out;
 }
 
+std::string whoami(const json& record, Timestamp now, const TextStyle& style) {
+  const json user = record.is_object() ? record.value("user", json()) : json();
+  const json key = record.is_object() ? record.value("key", json()) : json();
+  return render_fields({{"user", text_of(user, "name")},
+                        {"role", text_of(user, "role")},
+                        {"workspace", text_of(record, "workspace")},
+                        {"key", text_of(key, "fingerprint")},
+                        {"comment", text_of(key, "comment")},
+                        {"expires", expiry_cell(key, "expires_at", now)},
+                        {"from", text_of(record, "address")}},
+                       style);
+}
+
 std::string status(const json& record, const TextStyle& style) {
   return render_fields({{"version", text_of(record, "version")},
                         {"up", human_span(std::chrono::seconds(count_of(record, "uptime_s")))},

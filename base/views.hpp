@@ -20,6 +20,8 @@ std::string audit(const nlohmann::json& items, const TextStyle& style);
 
 // A User with its "key_list".
 std::string user(const nlohmann::json& user, Timestamp now, const TextStyle& style);
+// The answer of GET /ssh/whoami.
+std::string whoami(const nlohmann::json& me, Timestamp now, const TextStyle& style);
 // The answer of GET /status.
 std::string status(const nlohmann::json& status, const TextStyle& style);
 

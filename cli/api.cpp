@@ -49,6 +49,7 @@ Failure failure_in(const json& document) {
 }
 
 Failure Api::unreachable(const Error& error) const {
+  if (connect_) return {ExitCode::unreachable, {error.kind, "berthd broke off: " + error.message}};
   std::string message = "cannot reach berthd: " + error.message + ".";
   switch (error.kind) {
     case ErrorKind::not_found:
@@ -70,7 +71,7 @@ Outcome<json> Api::send(std::string method, const std::string& path, const json&
 
 Outcome<json> Api::ask(HttpRequest request) const {
   request.target = kPrefix + request.target;
-  const Result<HttpResponse> answer = UnixHttp(socket_path_, limit_).request(request);
+  const Result<HttpResponse> answer = http(limit_).request(request);
   if (!answer) return unreachable(answer.error());
   if (answer->ok() && answer->body.empty()) return success(json::object());
   json document = json::parse(answer->body, nullptr, /*allow_exceptions=*/false);
@@ -93,7 +94,7 @@ Outcome<> Api::download(const std::string& path, const UnixHttp::Sink& sink) con
     sink_failed = !taken;
     return taken;
   };
-  const Result<HttpResponse> answer = UnixHttp(socket_path_, limit_).stream({.target = kPrefix + path, .accept = "*/*"}, watched);
+  const Result<HttpResponse> answer = http(limit_).stream({.target = kPrefix + path, .accept = "*/*"}, watched);
   if (!answer) return sink_failed ? failure_of(answer.error()) : unreachable(answer.error());
   if (!answer->ok()) return failure_in(json::parse(answer->body, nullptr, false));
   if (!answer->end_marked) return not_the_api("a download whose end is not marked");
@@ -113,7 +114,7 @@ Outcome<> Api::follow(const std::string& path, std::chrono::milliseconds silence
     return {};
   };
   const Result<HttpResponse> answer =
-      UnixHttp(socket_path_, silence).stream({.method = "POST", .target = kPrefix + path, .accept = "text/event-stream"}, feed);
+      http(silence).stream({.method = "POST", .target = kPrefix + path, .accept = "text/event-stream"}, feed);
   if (stopped) return {};
   if (!answer) return unreachable(answer.error());
   if (!answer->ok()) return failure_in(json::parse(answer->body, nullptr, false));

@@ -1,4 +1,4 @@
-// berthd's HTTP API (docs/api.md) over the admin socket, with failures in words that say what to do.
+// berthd's HTTP API (docs/api.md) over the admin socket, or inside berthd for a command by SSH; failures in words that say what to do.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -15,6 +15,8 @@ class Api {
  public:
   // `limit`: how long berthd may be silent.
   Api(std::string socket_path, std::chrono::milliseconds limit) : socket_path_(std::move(socket_path)), limit_(limit) {}
+  // Over sockets that are connected already, one for each request.
+  Api(UnixHttp::Connect connect, std::chrono::milliseconds limit) : connect_(std::move(connect)), limit_(limit) {}
 
   // Paths begin after /api/v1, parts that are not literal percent-encoded: "/users/" + percent_encode(name).
   Outcome<nlohmann::json> get(const std::string& path) const { return ask({.method = "GET", .target = path}); }
@@ -36,8 +38,10 @@ class Api {
   Outcome<nlohmann::json> ask(HttpRequest request) const;
   Outcome<nlohmann::json> send(std::string method, const std::string& path, const nlohmann::json& body) const;
   Failure unreachable(const Error& error) const;
+  UnixHttp http(std::chrono::milliseconds limit) const { return connect_ ? UnixHttp(connect_, limit) : UnixHttp(socket_path_, limit); }
 
   std::string socket_path_;
+  UnixHttp::Connect connect_;  // empty: by the path
   std::chrono::milliseconds limit_;
 };
 

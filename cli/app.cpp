@@ -1,6 +1,7 @@
 #include "cli/app.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ostream>
 #include <vector>
 
@@ -27,6 +28,9 @@ struct Globals {
   bool json = false;
 };
 
+constexpr std::string_view kBesides =
+    "Everything else that you run goes to your workspace; NAME+other@HOST is your workspace 'other'.\n";
+
 std::string exit_code_help() {
   std::string text = "Exit codes:\n";
   for (const ExitCodeRow& row : kExitCodes) {
@@ -36,16 +40,18 @@ std::string exit_code_help() {
   return text;
 }
 
-Parsed add_parser(CLI::App& parent, const Command& command) {
+Parsed add_parser(CLI::App& parent, const Command& command, const Self* self) {
   const std::string name(command.verb.empty() ? command.noun : command.verb);
   Parsed parsed{&command, parent.add_subcommand(name, std::string(command.summary)), {}};
   parsed.parser->fallthrough();
-  if (command.summary.empty()) parsed.parser->group("");  // hidden
+  // Not in the help: what only scripts call, and what the API would refuse this caller.
+  if (command.summary.empty() || (self != nullptr && self->role < command.who)) parsed.parser->group("");
   for (const Parameter& parameter : command.parameters) {
     if (parameter.name.empty()) continue;
-    const std::string help(parameter.help);
+    const bool may_be_left_out = self != nullptr && !parameter.ssh_help.empty();
+    const std::string help(may_be_left_out ? parameter.ssh_help : parameter.help);
     CLI::Option* option = parsed.parser->add_option(std::string(parameter.name), help);
-    option->type_name("")->required(parameter.required);
+    option->type_name("")->required(parameter.required && !may_be_left_out);
     parsed.options.emplace_back(parameter.name, option);
   }
   for (const Option& row : command.options) {
@@ -58,31 +64,41 @@ Parsed add_parser(CLI::App& parent, const Command& command) {
   return parsed;
 }
 
-std::vector<Parsed> add_commands(CLI::App& app) {
+// Whether the noun's group has anything to show to this caller.
+bool shows_any(const CLI::App& group) {
+  const auto shown = group.get_subcommands([](const CLI::App* each) { return !each->get_group().empty(); });
+  return !shown.empty();
+}
+
+std::vector<Parsed> add_commands(CLI::App& app, const Self* self) {
   std::vector<Parsed> all;
+  const Faces face = self != nullptr ? kSsh : kAdminSocket;
   for (const Noun& noun : all_nouns()) {
     CLI::App* group = nullptr;
     for (const Command& command : all_commands()) {
-      if (command.noun != noun.name) continue;
+      if (command.noun != noun.name || (command.faces & face) == 0) continue;
       if (command.verb.empty()) {
-        all.push_back(add_parser(app, command));
+        all.push_back(add_parser(app, command, self));
         continue;
       }
       if (group == nullptr) {
         group = app.add_subcommand(std::string(noun.name), std::string(noun.summary));
         group->require_subcommand(1)->fallthrough();
       }
-      all.push_back(add_parser(*group, command));
+      all.push_back(add_parser(*group, command, self));
     }
+    if (group != nullptr && !shows_any(*group)) group->group("");
   }
   return all;
 }
 
-std::map<std::string, std::string, std::less<>> words_given(const Parsed& parsed) {
+std::map<std::string, std::string, std::less<>> words_given(const Parsed& parsed, bool over_ssh) {
   std::map<std::string, std::string, std::less<>> given;
   for (const auto& [name, option] : parsed.options) {
     if (option->count() > 0) given[name] = option->results().back();
   }
+  // `key add - < new.pub` over SSH: the dash is the FILE, not the USER that was left out.
+  if (over_ssh && !given.contains("FILE") && given.contains("USER") && given["USER"] == "-") given.extract("USER");
   return given;
 }
 
@@ -123,14 +139,15 @@ int report_parse_error(const CLI::App& app, const CLI::ParseError& error, const 
   return static_cast<int>(ExitCode::usage);
 }
 
-int run_command(const Parsed& parsed, const Globals& globals, Streams& streams, const Clock& clock) {
+int run_command(const Parsed& parsed, const Globals& globals, const Place& place) {
+  Streams& streams = place.streams;
   const Result<std::chrono::seconds> limit = parse_duration(globals.timeout);
   if (!limit || limit->count() == 0 || *limit > std::chrono::hours(24)) {
     return report(usage_failure("--timeout takes a span from 1s to 24h; not '" + globals.timeout + "'"), streams, globals.json);
   }
-  const Api api(globals.socket_path, *limit);
-  const Context context{api, streams, clock, globals.json};
-  const Outcome<> outcome = parsed.command->run(Invocation(words_given(parsed)), context);
+  const Api api = place.connect ? Api(place.connect, *limit) : Api(globals.socket_path, *limit);
+  const Context context{api, streams, place.clock, globals.json, place.self, place.files};
+  const Outcome<> outcome = parsed.command->run(Invocation(words_given(parsed, place.self != nullptr)), context);
   streams.out.flush();
   if (!outcome) return report(outcome.error(), streams, globals.json);
   if (!streams.out) return report({ExitCode::failed, {ErrorKind::internal, "cannot write the answer to standard output"}}, streams, globals.json);
@@ -139,17 +156,22 @@ int run_command(const Parsed& parsed, const Globals& globals, Streams& streams, 
 
 }  // namespace
 
-int run(std::vector<std::string> arguments, Streams streams, const Clock& clock) {
-  CLI::App app("Administer Berth on this machine, over berthd's admin socket.", "berth");
+int run(std::vector<std::string> arguments, const Place& place) {
+  Streams& streams = place.streams;
+  const bool over_ssh = place.self != nullptr;
+  CLI::App app(over_ssh ? "Berth's own commands: ssh HOST berth …" : "Administer Berth on this machine, over berthd's admin socket.", "berth");
   Globals globals;
-  app.add_option("--admin-socket", globals.socket_path, "berthd's admin socket (/run/berth/admin.sock)")->type_name("PATH")->envname("BERTH_ADMIN_SOCKET");
+  if (over_ssh && arguments.empty()) arguments = {"help"};
+  if (!over_ssh) {
+    app.add_option("--admin-socket", globals.socket_path, "berthd's admin socket (/run/berth/admin.sock)")->type_name("PATH")->envname("BERTH_ADMIN_SOCKET");
+  }
   app.add_option("--timeout", globals.timeout, "give up when berthd is silent for so long (60s)")->type_name("SPAN");
   app.add_flag("--json", globals.json, "print the API's JSON (docs/api.md)");
   app.set_version_flag("--version", "berth " BERTH_VERSION);
   app.require_subcommand(1);
-  const std::vector<Parsed> parsers = add_commands(app);
+  const std::vector<Parsed> parsers = add_commands(app, place.self);
   const CLI::App* help = app.add_subcommand("help", "this list");
-  app.footer(exit_code_help());  // after the commands, which would take it over
+  app.footer((over_ssh ? std::string(kBesides) : std::string()) + exit_code_help());  // after the commands, which would take it over
   const std::string overview = app.help();
   try {
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
@@ -163,12 +185,21 @@ int run(std::vector<std::string> arguments, Streams streams, const Clock& clock)
   }
   try {
     for (const Parsed& parsed : parsers) {
-      if (parsed.parser->parsed()) return run_command(parsed, globals, streams, clock);
+      if (parsed.parser->parsed()) return run_command(parsed, globals, place);
     }
   } catch (const std::exception& error) {
     return report({ExitCode::failed, {ErrorKind::internal, error.what()}}, streams, globals.json);
   }
   return static_cast<int>(ExitCode::usage);
+}
+
+std::string command_named(const std::vector<std::string>& arguments) {
+  for (const Command& command : all_commands()) {
+    const std::size_t words = command.verb.empty() ? 1 : 2;
+    if (arguments.size() < words || arguments[0] != command.noun || (words == 2 && arguments[1] != command.verb)) continue;
+    return std::string(command.noun) + (words == 2 ? " " + std::string(command.verb) : "");
+  }
+  return {};
 }
 
 }  // namespace berth::cli

@@ -1,6 +1,10 @@
-// The commands of `berth` as one table: parsing, help and completion come from it, and what is not in it is refused.
+// The commands of `berth` as one table: parsing, help and completion come from it, and what is not in it is refused. The program `berth`
+// runs them over the admin socket, the gateway of berthd for `ssh HOST berth …` over the API inside it. Who may do what is decided by the
+// API's routes alone; `who` in this table only keeps from a person's help what the API would refuse them.
 #pragma once
 #include <array>
+#include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -25,6 +29,32 @@ struct Streams {
   TextStyle style;  // of `out`
 };
 
+enum class Who : std::uint8_t { user, auditor, admin };  // in rising order
+
+// The ways to a command, as a set.
+using Faces = std::uint8_t;
+inline constexpr Faces kAdminSocket = 1, kSsh = 2, kBothFaces = kAdminSocket | kSsh;
+
+// Who called by SSH.
+struct Self {
+  std::string user;
+  Who role = Who::user;
+  std::string workspace = "main";  // the one that the login names
+};
+
+// The files of the machine that `berth` runs on. Its implementation is part of that program only (cli/program/): berthd links none, so a
+// command that came by SSH cannot open a file of the server, whatever it is asked.
+class LocalFiles {
+ public:
+  virtual ~LocalFiles() = default;
+  // The whole file; Failure{invalid} when it cannot be read or is larger than `most` bytes.
+  virtual Outcome<std::string> read(const std::string& path, std::size_t most) const = 0;
+  // A new file with mode 0600, filled by `fill` and put in place only when it is whole and a sound store; answers its size in bytes. An
+  // existing `path` stays as it is without `replace`.
+  using Fill = std::function<Outcome<>(const UnixHttp::Sink& sink)>;
+  virtual Outcome<std::uint64_t> write_store(const std::string& path, bool replace, const Fill& fill) const = 0;
+};
+
 // What a word on the command line can be completed with.
 enum class Completes { nothing, files, users, workspaces, fingerprints, sessions, roles, shells };
 
@@ -33,6 +63,7 @@ struct Parameter {
   std::string_view help;
   Completes completes = Completes::nothing;
   bool required = true;
+  std::string_view ssh_help = {};  // not empty: over SSH it may be left out, and this is its help there
 };
 
 struct Option {
@@ -62,6 +93,8 @@ struct Context {
   Streams& streams;
   const Clock& clock;
   bool json = false;
+  const Self* self = nullptr;         // over SSH only
+  const LocalFiles* files = nullptr;  // on the admin socket only
 };
 
 using Run = Outcome<> (*)(const Invocation& given, const Context& context);
@@ -70,9 +103,11 @@ struct Command {
   std::string_view noun;
   std::string_view verb;  // empty: the noun alone is the command
   std::string_view summary;
-  std::array<Parameter, 2> parameters;
-  std::array<Option, 3> options;
+  std::array<Parameter, 3> parameters;
+  std::array<Option, 6> options;
   Run run;
+  Who who = Who::admin;
+  Faces faces = kBothFaces;
 };
 
 std::span<const Command> all_commands();
@@ -94,6 +129,11 @@ Outcome<> key_list(const Invocation&, const Context&);
 Outcome<> key_revoke(const Invocation&, const Context&);
 Outcome<> session_list(const Invocation&, const Context&);
 Outcome<> session_kill(const Invocation&, const Context&);
+Outcome<> web_session_list(const Invocation&, const Context&);
+Outcome<> web_session_end(const Invocation&, const Context&);
+Outcome<> login_link(const Invocation&, const Context&);
+Outcome<> login_approve(const Invocation&, const Context&);
+Outcome<> whoami(const Invocation&, const Context&);
 Outcome<> workspace_list(const Invocation&, const Context&);
 Outcome<> workspace_start(const Invocation&, const Context&);
 Outcome<> workspace_stop(const Invocation&, const Context&);

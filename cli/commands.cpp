@@ -3,57 +3,71 @@
 namespace berth::cli {
 namespace {
 
-constexpr Parameter kNone{};
 constexpr Parameter kUser{"USER", "the user's name", Completes::users};
-constexpr Parameter kWorkspace{"WORKSPACE", "USER for the workspace main, USER+NAME for another", Completes::workspaces};
+// What a user may say of themselves: over SSH it is the caller when it is left out.
+constexpr Parameter kOwnUser{"USER", "the user's name", Completes::users, true, "whose; yours when left out"};
+constexpr Parameter kOnlyUser{"USER", "only this user's", Completes::users, false, "whose; yours when left out"};
+constexpr Parameter kKeyFile{"FILE", "lines as in a .pub file; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
+constexpr Parameter kWorkspace{"WORKSPACE", "USER for the workspace main, USER+NAME for another", Completes::workspaces, true,
+                               "the NAME of one of yours (left out: the one you logged in to), or USER+NAME"};
 constexpr Option kYes{"--yes", "", "do not ask"};
+constexpr Option kEverybody{"--everybody", "", "of all users (auditor, admin)"};
 
 constexpr Command kCommands[] = {
-    {"user", "add", "make a user", {Parameter{"USER", "a-z, then a-z, 0-9, _ and -; at most 32"}, kNone},
+    {"web", "", "print a link that logs your browser in", {}, {}, login_link, Who::user, kSsh},
+    {"approve", "", "log in the browser that shows this code", {Parameter{"CODE", "as the page shows it: BDGH-2345"}}, {}, login_approve, Who::user, kSsh},
+    {"whoami", "", "your user, role, workspace and the key you came with", {}, {}, whoami, Who::user, kSsh},
+
+    {"user", "add", "make a user", {Parameter{"USER", "a-z, then a-z, 0-9, _ and -; at most 32"}},
      {Option{"--role", "ROLE", "user (the default), auditor (reads everything) or admin", Completes::roles}}, user_add},
-    {"user", "list", "all users", {}, {}, user_list},
-    {"user", "show", "a user and their keys", {kUser}, {}, user_show},
+    {"user", "list", "all users", {}, {}, user_list, Who::auditor},
+    {"user", "show", "a user and their keys", {kUser}, {}, user_show, Who::auditor},
     {"user", "disable", "lock a user out: their sessions, tunnels and browser logins end now", {kUser}, {}, user_disable},
     {"user", "enable", "let a disabled user in again", {kUser}, {}, user_enable},
     {"user", "remove", "remove a user with keys and workspaces; the home directory stays", {kUser}, {kYes}, user_remove},
 
-    {"key", "add", "add the public keys in a file to a user",
-     {kUser, Parameter{"FILE", "lines as in a .pub file; - is standard input", Completes::files}},
+    {"key", "add", "add the public keys in a file to a user", {kOwnUser, kKeyFile},
      {Option{"--expires", "WHEN", "when they stop working: 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00:00Z"}}, key_add},
-    {"key", "list", "keys of a user, or of all", {Parameter{"USER", "only this user's", Completes::users, false}}, {}, key_list},
+    {"key", "list", "keys with their state, end and last use", {kOnlyUser}, {kEverybody}, key_list, Who::user},
     {"key", "revoke", "end a key and all that was opened with it, at once",
      {Parameter{"FINGERPRINT", "SHA256:… as `berth key list` shows it", Completes::fingerprints}}, {kYes}, key_revoke},
 
     {"session", "list", "what is open now: connections, shells, commands, tunnels, browsers", {},
      {Option{"--all", "", "those that have ended too"}, Option{"--user", "USER", "only this user's", Completes::users},
-      Option{"--limit", "N", "at most so many of the newest"}}, session_list},
-    {"session", "kill", "end one", {Parameter{"ID", "as `berth session list` shows it", Completes::sessions}}, {}, session_kill},
+      Option{"--limit", "N", "at most so many of the newest"}, kEverybody}, session_list, Who::user},
+    {"session", "kill", "end one", {Parameter{"ID", "as `berth session list` shows it", Completes::sessions}}, {}, session_kill, Who::user},
 
-    {"workspace", "list", "workspaces of all users, or of one", {Parameter{"USER", "only this user's", Completes::users, false}}, {},
-     workspace_list},
-    {"workspace", "start", "start one and wait until it runs", {kWorkspace}, {}, workspace_start},
-    {"workspace", "stop", "stop one: what runs in it ends, the home stays", {kWorkspace}, {}, workspace_stop},
-    {"workspace", "reset", "stop one and make its container anew at the next use; the home stays", {kWorkspace}, {}, workspace_reset},
+    {"web-session", "list", "browsers that are logged in as a user", {kOwnUser}, {}, web_session_list, Who::user},
+    {"web-session", "end", "log one of them out", {Parameter{"ID", "as `berth web-session list` shows it"}}, {}, web_session_end, Who::user},
+
+    {"workspace", "list", "workspaces and their state", {kOnlyUser}, {kEverybody}, workspace_list, Who::user},
+    {"workspace", "start", "start one and wait until it runs", {kWorkspace}, {}, workspace_start, Who::user},
+    {"workspace", "stop", "stop one: what runs in it ends, the home stays", {kWorkspace}, {}, workspace_stop, Who::user},
+    {"workspace", "reset", "stop one and make its container anew at the next use; the home stays", {kWorkspace}, {}, workspace_reset, Who::user},
     {"workspace", "remove", "remove one's container and record; the home stays", {kWorkspace},
-     {Option{"--with-home", "", "delete the home directory too (asks)"}, kYes}, workspace_remove},
+     {Option{"--with-home", "", "delete the home directory too (asks)"}, kYes}, workspace_remove, Who::user},
 
-    {"status", "", "how Berth is doing", {}, {}, show_status},
+    {"status", "", "how Berth is doing", {}, {}, show_status, Who::auditor},
     {"backup", "", "write a consistent copy of the store while berthd runs",
      {Parameter{"FILE", "made with mode 0600; it holds host keys and hashes of secrets: keep it safe", Completes::files}},
-     {Option{"--force", "", "replace FILE when it exists"}}, backup},
+     {Option{"--force", "", "replace FILE when it exists"}}, backup, Who::admin, kAdminSocket},
 
-    {"audit", "tail", "the newest audit rows", {}, {Option{"--limit", "N", "how many (20)"}}, audit_tail},
-    {"audit", "verify", "check the whole chain of audit rows", {}, {}, audit_verify},
+    {"audit", "tail", "the newest audit rows", {}, {Option{"--limit", "N", "how many (20)"}}, audit_tail, Who::auditor},
+    {"audit", "verify", "check the whole chain of audit rows", {}, {}, audit_verify, Who::auditor},
 
-    {"completion", "bash", "print the completion script: source <(berth completion bash)", {}, {}, completion_script},
+    {"completion", "bash", "print the completion script: source <(berth completion bash)", {}, {}, completion_script, Who::user, kAdminSocket},
     // For that script; not in the help.
-    {"completion", "words", "", {Parameter{"KIND", "users, workspaces, fingerprints or sessions"}}, {}, completion_words},
+    {"completion", "words", "", {Parameter{"KIND", "users, workspaces, fingerprints or sessions"}}, {}, completion_words, Who::user, kAdminSocket},
 };
 
 constexpr Noun kNouns[] = {
+    {"web", "print a link that logs your browser in"},
+    {"approve", "log in the browser that shows a code"},
+    {"whoami", "who you are here"},
     {"user", "people who may log in"},
     {"key", "their SSH public keys"},
     {"session", "what they have open"},
+    {"web-session", "browsers that are logged in"},
     {"workspace", "their containers"},
     {"status", "how Berth is doing"},
     {"backup", "a copy of the store"},

@@ -79,10 +79,18 @@ complete -F _berth berth
 
 constexpr std::string_view kGlobalOptions = "--admin-socket --json --timeout --help";
 
+// What the program `berth` shows in its help.
+bool is_offered(const Command& command) { return !command.summary.empty() && (command.faces & kAdminSocket) != 0; }
+
+bool is_offered(const Noun& noun) {
+  const auto commands = all_commands();
+  return std::any_of(commands.begin(), commands.end(), [&](const Command& command) { return command.noun == noun.name && is_offered(command); });
+}
+
 std::string verbs_of(std::string_view noun) {
   std::string verbs;
   for (const Command& command : all_commands()) {
-    if (command.noun == noun && !command.verb.empty() && !command.summary.empty()) verbs += (verbs.empty() ? "" : " ") + std::string(command.verb);
+    if (command.noun == noun && !command.verb.empty() && is_offered(command)) verbs += (verbs.empty() ? "" : " ") + std::string(command.verb);
   }
   return verbs;
 }
@@ -112,6 +120,7 @@ std::string branch_of(const Command& command) {
 std::string bash_completion() {
   std::string nouns, nouns_with_verbs, noun_branches, option_values, value_completers, branches;
   for (const Noun& noun : all_nouns()) {
+    if (!is_offered(noun)) continue;
     nouns += (nouns.empty() ? "" : " ") + std::string(noun.name);
     const std::string verbs = verbs_of(noun.name);
     if (verbs.empty()) continue;
@@ -125,7 +134,7 @@ std::string bash_completion() {
       option_values += name + "|";
       value_completers += "    " + name + ") " + std::string(completer_of(option.completes)) + "; return ;;\n";
     }
-    if (!command.summary.empty()) branches += branch_of(command);
+    if (is_offered(command)) branches += branch_of(command);
   }
   if (!option_values.empty()) option_values.pop_back();
   std::string out(kHead);

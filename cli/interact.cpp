@@ -54,10 +54,56 @@ Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
   return in_future(text.size() == 10 ? *time + std::chrono::days(1) : *time);
 }
 
-std::string workspace_path(std::string_view workspace) {
+namespace {
+
+constexpr std::size_t kInputCap = 1024 * 1024;
+
+struct WorkspaceWords {
+  std::string user, name;
+};
+
+WorkspaceWords split_workspace(std::string_view workspace, const Self* self) {
   const std::size_t sign = workspace.find_first_of("+/");
-  const std::string_view name = sign == std::string_view::npos ? "main" : workspace.substr(sign + 1);
-  return "/workspaces/" + percent_encode(workspace.substr(0, sign)) + "/" + percent_encode(name);
+  if (sign != std::string_view::npos) return {std::string(workspace.substr(0, sign)), std::string(workspace.substr(sign + 1))};
+  if (self != nullptr) return {self->user, workspace.empty() ? self->workspace : std::string(workspace)};
+  return {std::string(workspace), "main"};
+}
+
+}  // namespace
+
+std::string workspace_path(std::string_view workspace, const Context& context) {
+  const WorkspaceWords words = split_workspace(workspace, context.self);
+  return "/workspaces/" + percent_encode(words.user) + "/" + percent_encode(words.name);
+}
+
+std::string workspace_label(std::string_view workspace, const Context& context) {
+  const WorkspaceWords words = split_workspace(workspace, context.self);
+  if (context.self != nullptr && words.user == context.self->user) return printable(words.name);
+  return printable(words.name == "main" ? words.user : words.user + "+" + words.name);
+}
+
+std::string user_of(const Invocation& given, const Context& context) {
+  if (given.has("USER") || context.self == nullptr) return given["USER"];
+  return context.self->user;
+}
+
+std::string whose_query(const Invocation& given, const Context& context) {
+  const std::string user = given.has("--everybody") ? std::string() : user_of(given, context);
+  return user.empty() ? "?all=1" : "?user=" + percent_encode(user);
+}
+
+Outcome<std::string> read_input(const std::string& file, const Context& context) {
+  if (!file.empty() && file != "-") {
+    if (context.files == nullptr) return usage_failure("over SSH a file is given on standard input: ssh HOST berth … < FILE");
+    return context.files->read(file, kInputCap);
+  }
+  std::istream& input = context.streams.in;
+  std::string text(kInputCap + 1, '\0');
+  input.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (input.bad()) return failure_of({ErrorKind::invalid, "cannot read standard input"});
+  text.resize(static_cast<std::size_t>(input.gcount()));
+  if (text.size() > kInputCap) return failure_of({ErrorKind::invalid, "standard input is larger than 1 MiB"});
+  return text;
 }
 
 std::string text_field(const json& record, const char* name) {

@@ -20,8 +20,17 @@ Outcome<> confirm(const Invocation& given, const Context& context, std::string_v
 
 // "90d" from now, "2027-01-31" (its end, in UTC) or a full time; it must lie ahead.
 Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now);
-// "ada", "ada+nlp" or "ada/nlp" to the API's path "/workspaces/ada/nlp".
-std::string workspace_path(std::string_view workspace);
+// "ada", "ada+nlp" or "ada/nlp" to the API's path "/workspaces/ada/nlp". Over SSH a plain name is the caller's own workspace of that name, and
+// nothing the one that they logged in to.
+std::string workspace_path(std::string_view workspace, const Context& context);
+// How people write it where this command was given: "ada+nlp", or "nlp" for the caller's own over SSH.
+std::string workspace_label(std::string_view workspace, const Context& context);
+// USER as it was given; over SSH the caller when it was left out, on the admin socket then empty.
+std::string user_of(const Invocation& given, const Context& context);
+// What follows a list's path: of the USER given; else of everybody on the admin socket and with --everybody, of the caller over SSH.
+std::string whose_query(const Invocation& given, const Context& context);
+// The content of FILE, or of standard input for "-" and (over SSH) for nothing. At most 1 MiB.
+Outcome<std::string> read_input(const std::string& file, const Context& context);
 // A text field of a record; empty when it is missing, null or of another type.
 std::string text_field(const nlohmann::json& record, const char* name);
 // The value of --limit as a query part ("limit=20"), checked.

@@ -1,14 +1,11 @@
 #include "cli/key_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <istream>
+#include <cctype>
 
 namespace berth::cli {
 namespace {
 
-constexpr std::size_t kFileCap = 1024 * 1024;
 constexpr std::string_view kBlanks = " \t\r";
 
 std::string_view trimmed(std::string_view text) {
@@ -23,15 +20,6 @@ bool is_key_type(std::string_view word) {
 
 bool is_base64(std::string_view word) {
   return std::all_of(word.begin(), word.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/' || c == '='; });
-}
-
-Outcome<std::string> read_capped(std::istream& input, const std::string& name) {
-  std::string text(kFileCap + 1, '\0');
-  input.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (input.bad()) return failure_of({ErrorKind::invalid, "cannot read " + name});
-  text.resize(static_cast<std::size_t>(input.gcount()));
-  if (text.size() > kFileCap) return failure_of({ErrorKind::invalid, name + " is larger than 1 MiB: that is no file of public keys"});
-  return text;
 }
 
 }  // namespace
@@ -55,19 +43,11 @@ std::string fault_of_key_line(std::string_view line) {
   return {};
 }
 
-Outcome<std::vector<KeyLine>> read_key_file(const std::string& file, std::istream& input) {
-  const std::string name = file == "-" ? "standard input" : file;
-  std::ifstream opened;
-  if (file != "-") {
-    opened.open(file, std::ios::binary);
-    if (!opened) return failure_of({ErrorKind::invalid, errno_error("cannot read " + name, errno).message});
-  }
-  const Outcome<std::string> text = read_capped(file == "-" ? input : opened, name);
-  if (!text) return text.error();
+Outcome<std::vector<KeyLine>> parse_key_lines(std::string_view text, const std::string& name) {
   std::vector<KeyLine> keys;
   std::string faults;
   int number = 0;
-  for (std::string_view rest = *text; !rest.empty();) {
+  for (std::string_view rest = text; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = trimmed(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));

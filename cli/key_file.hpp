@@ -1,6 +1,5 @@
-// Reading files of public keys, before anything is sent: berthd decides what it takes, this says early and by line what can't be a key.
+// Reading files of public keys before anything is sent: berthd decides what it takes, this says early and by line what can't be a key.
 #pragma once
-#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,9 +13,9 @@ struct KeyLine {
   std::string text;
 };
 
-// The lines that hold keys; empty ones and those that begin with # are left out. `file` is "-" for `input`. Every bad line is named in the
-// failure: private keys, options, other formats. At most 1 MiB.
-Outcome<std::vector<KeyLine>> read_key_file(const std::string& file, std::istream& input);
+// The lines of `text` that hold keys; empty ones and those that begin with # are left out. Every bad line is told in the failure, which calls
+// the text `name`: private keys, options, other formats.
+Outcome<std::vector<KeyLine>> parse_key_lines(std::string_view text, const std::string& name);
 // Why `line` can't be a public key; empty when it looks like one.
 std::string fault_of_key_line(std::string_view line);
 

@@ -16,7 +16,8 @@ using nlohmann::json;
 
 // What ends with a key, for the question before it is revoked.
 Outcome<std::string> impact_of(const std::string& fingerprint, const Context& context) {
-  const Outcome<json> keys = context.api.items("/keys?all=1");
+  const bool own_only = context.self != nullptr && context.self->role == Who::user;
+  const Outcome<json> keys = context.api.items(own_only ? "/keys" : "/keys?all=1");
   if (!keys) return keys.error();
   json shown = json::array(), ending = json::array();
   std::copy_if(keys->begin(), keys->end(), std::back_inserter(shown), [&](const json& key) { return text_field(key, "fingerprint") == fingerprint; });
@@ -41,13 +42,16 @@ Outcome<> key_add(const Invocation& given, const Context& context) {
     if (!expires) return expires.error();
     body["expires_at"] = format_timestamp(*expires);
   }
-  const Outcome<std::vector<KeyLine>> lines = read_key_file(given["FILE"], context.streams.in);
+  const Outcome<std::string> text = read_input(given["FILE"], context);
+  if (!text) return text.error();
+  const bool by_name = given.has("FILE") && given["FILE"] != "-";
+  const Outcome<std::vector<KeyLine>> lines = parse_key_lines(*text, by_name ? given["FILE"] : "standard input");
   if (!lines) return lines.error();
   json added = json::array();
   std::optional<Failure> failure;
   for (const KeyLine& line : *lines) {
     body["public_key"] = line.text;
-    const Outcome<json> key = context.api.post("/users/" + percent_encode(given["USER"]) + "/keys", body);
+    const Outcome<json> key = context.api.post("/users/" + percent_encode(user_of(given, context)) + "/keys", body);
     if (key) {
       added.push_back(*key);
       continue;
@@ -65,7 +69,7 @@ Outcome<> key_add(const Invocation& given, const Context& context) {
 }
 
 Outcome<> key_list(const Invocation& given, const Context& context) {
-  const Outcome<json> keys = context.api.items(given.has("USER") ? "/keys?user=" + percent_encode(given["USER"]) : "/keys?all=1");
+  const Outcome<json> keys = context.api.items("/keys" + whose_query(given, context));
   if (!keys) return keys.error();
   print_answer(context, {{"items", *keys}}, views::keys(*keys, context.clock.now(), context.streams.style), "no keys");
   return {};

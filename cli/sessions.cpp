@@ -1,6 +1,4 @@
 // berth session …
-#include <algorithm>
-
 #include "base/human.hpp"
 #include "base/views.hpp"
 #include "cli/interact.hpp"
@@ -18,14 +16,11 @@ Outcome<> session_list(const Invocation& given, const Context& context) {
     if (!limit) return limit.error();
     query += (query.empty() ? "" : "&") + *limit;
   }
-  Outcome<json> sessions = context.api.items("/sessions" + (query.empty() ? "" : "?" + query));
+  // The API answers for everybody whom the caller may see.
+  const std::string user = given.has("--user") ? given["--user"] : context.self != nullptr && !given.has("--everybody") ? context.self->user : "";
+  if (!user.empty()) query += (query.empty() ? "user=" : "&user=") + percent_encode(user);
+  const Outcome<json> sessions = context.api.items("/sessions" + (query.empty() ? "" : "?" + query));
   if (!sessions) return sessions.error();
-  if (given.has("--user")) {
-    json kept = json::array();
-    std::copy_if(sessions->begin(), sessions->end(), std::back_inserter(kept),
-                 [&](const json& session) { return text_field(session, "user") == given["--user"]; });
-    *sessions = std::move(kept);
-  }
   print_answer(context, {{"items", *sessions}}, views::sessions(*sessions, context.clock.now(), context.streams.style, history),
                history ? "no sessions" : "nothing is open");
   return {};

@@ -19,7 +19,7 @@ void print_workspace(const Context& context, const json& workspace) {
 }
 
 Outcome<> act(const Invocation& given, const Context& context, std::string_view action) {
-  const Outcome<json> workspace = context.api.post(workspace_path(given["WORKSPACE"]) + std::string(action), json::object());
+  const Outcome<json> workspace = context.api.post(workspace_path(given["WORKSPACE"], context) + std::string(action), json::object());
   if (!workspace) return workspace.error();
   print_workspace(context, *workspace);
   return {};
@@ -28,8 +28,7 @@ Outcome<> act(const Invocation& given, const Context& context, std::string_view 
 }  // namespace
 
 Outcome<> workspace_list(const Invocation& given, const Context& context) {
-  const Outcome<json> workspaces =
-      context.api.items(given.has("USER") ? "/workspaces?user=" + percent_encode(given["USER"]) : "/workspaces?all=1");
+  const Outcome<json> workspaces = context.api.items("/workspaces" + whose_query(given, context));
   if (!workspaces) return workspaces.error();
   print_answer(context, {{"items", *workspaces}}, views::workspaces(*workspaces, context.clock.now(), context.streams.style), "no workspaces");
   return {};
@@ -49,7 +48,7 @@ Outcome<> workspace_start(const Invocation& given, const Context& context) {
     }
     return !done && !failure;
   };
-  const Outcome<> followed = context.api.follow(workspace_path(given["WORKSPACE"]) + "/start", kStartSilence, on_event);
+  const Outcome<> followed = context.api.follow(workspace_path(given["WORKSPACE"], context) + "/start", kStartSilence, on_event);
   if (!followed) return followed;
   if (failure) return *failure;
   if (!done) return Failure{ExitCode::unreachable, {ErrorKind::closed, "berthd went away before the workspace was running"}};
@@ -61,15 +60,15 @@ Outcome<> workspace_stop(const Invocation& given, const Context& context) { retu
 Outcome<> workspace_reset(const Invocation& given, const Context& context) { return act(given, context, "/reset"); }
 
 Outcome<> workspace_remove(const Invocation& given, const Context& context) {
-  const std::string workspace = given["WORKSPACE"];
+  const std::string workspace = workspace_label(given["WORKSPACE"], context);
   const bool with_home = given.has("--with-home");
   if (with_home) {
-    const std::string question = "Remove " + printable(workspace) + " and delete its home directory with all files in it?";
+    const std::string question = "Remove " + workspace + " and delete its home directory with all files in it?";
     if (const Outcome<> confirmed = confirm(given, context, {}, question); !confirmed) return confirmed;
   }
-  const Outcome<json> removed = context.api.remove(workspace_path(workspace) + (with_home ? "?home=1" : ""));
+  const Outcome<json> removed = context.api.remove(workspace_path(given["WORKSPACE"], context) + (with_home ? "?home=1" : ""));
   if (!removed) return removed.error();
-  print_answer(context, *removed, "removed " + printable(workspace) + (with_home ? " and its home\n" : "; the home stays\n"));
+  print_answer(context, *removed, "removed " + workspace + (with_home ? " and its home\n" : "; the home stays\n"));
   return {};
 }
 

@@ -13,6 +13,7 @@
 
 #include "auth/host_keys.hpp"
 #include "auth/migrations.hpp"
+#include "auth/web_logins.hpp"
 #include "base/log.hpp"
 #include "base/notify.hpp"
 #include "server/gateway/gateway.hpp"
@@ -78,6 +79,7 @@ web::WebOptions web_options(const Settings& settings, const std::string& version
   options.host_name = settings.ssh.public_host;
   options.portal_url = settings.web.public_url_given ? settings.web.public_url : "";
   options.workspace_url = settings.web.public_url_given ? settings.web.workspace_public_url : "";
+  options.link_url = settings.web.public_url;
   options.ssh_port = static_cast<std::uint16_t>(settings.ssh.public_port);
   options.ssh_address = format_listen_address(settings.ssh.listen.front());
   options.web_address = format_listen_address(settings.web.listen.front());
@@ -124,8 +126,9 @@ class Daemon {
   std::unique_ptr<workspaces::Manager> manager_;
   std::unique_ptr<ConnectionLimits> limits_;
   GatewayOptions gateway_options_;
-  std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<web::WebServer> web_;
+  CommandThreads commands_;
+  std::unique_ptr<Gateway> gateway_;
   std::vector<std::shared_ptr<Acceptor>> ssh_acceptors_;
   std::atomic<bool> stopped_{false};
   std::atomic<bool> stopping_{false};
@@ -162,10 +165,7 @@ Result<void> Daemon::build() {
   manager_ = workspaces::make_manager(std::move(manager_options), lanes_);
 
   limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
-  gateway_options_ = {settings_.ssh.env_allow, settings_.web.public_url, settings_.ssh.banner, settings_.ssh.keep_terminals,
-                      settings_.ssh.keep_terminals_most};
-  const GatewayServices services{gateway_options_, *directory_, *sessions_, *web_logins_, *audit_, *manager_, *limits_, clock_};
-  gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, std::move(*keys), version_));
+  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most};
 
   web::WebServices web_services{*store_, clock_, *directory_, *web_logins_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {
@@ -177,6 +177,8 @@ Result<void> Daemon::build() {
   Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(web_options(settings_, version_), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
+  const GatewayServices services{gateway_options_, *directory_, *sessions_, *audit_, *manager_, *web_, commands_, *limits_, clock_};
+  gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, std::move(*keys), version_));
   return listen();
 }
 
@@ -245,6 +247,7 @@ asio::awaitable<void> Daemon::stop() {
     if (session.kind == "connection") sessions_->kill(session.id, "The gateway stops now; your workspace goes on running. Connect again in a moment.");
   }
   co_await wait_until_empty(kLastWords);
+  commands_.stop();
   co_await web_->shutdown(kLastWords);
   manager_->shutdown();
 }

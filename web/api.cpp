@@ -17,10 +17,13 @@ namespace {
 
 constexpr Route kRoutes[] = {
     {"GET", "/me", Need::user, get_me},
-    {"POST", "/login/link", Need::anyone, post_login_link},
-    {"POST", "/login/code", Need::anyone, post_login_code},
-    {"GET", "/login/code", Need::anyone, get_login_code},
-    {"POST", "/logout", Need::user, post_logout},
+    {"POST", "/login/link", Need::anyone, post_login_link, kByBrowser},
+    {"POST", "/login/code", Need::anyone, post_login_code, kByBrowser},
+    {"GET", "/login/code", Need::anyone, get_login_code, kByBrowser},
+    {"POST", "/logout", Need::user, post_logout, kByBrowser},
+    {"POST", "/ssh/link", Need::user, post_ssh_link, kBySsh},
+    {"POST", "/ssh/approve", Need::user, post_ssh_approve, kBySsh},
+    {"GET", "/ssh/whoami", Need::user, get_ssh_whoami, kBySsh},
     {"GET", "/web-sessions", Need::user, get_web_sessions},
     {"DELETE", "/web-sessions/{id}", Need::user, delete_web_session},
     {"GET", "/workspaces", Need::user, get_workspaces},
@@ -41,7 +44,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/status", Need::auditor, get_status},
     {"GET", "/audit", Need::auditor, get_audit},
     {"GET", "/audit/verify", Need::auditor, get_audit_verify},
-    {"GET", "/backup", Need::admin_socket, get_backup},
+    {"GET", "/backup", Need::admin, get_backup, kByAdminSocket},
 };
 
 bool meets(const Caller& caller, Need need) {
@@ -50,7 +53,6 @@ bool meets(const Caller& caller, Need need) {
     case Need::user: return true;  // being known is checked before
     case Need::auditor: return caller.reads_all();
     case Need::admin: return caller.is_admin();
-    case Need::admin_socket: return caller.admin_socket;
   }
   return false;
 }
@@ -58,7 +60,7 @@ bool meets(const Caller& caller, Need need) {
 // What a browser must show to change something: our own origin, and (when logged in) the token that only our pages can read.
 std::optional<Response> refuse_forgery(const LaneServer& lane, const Connection& client, const Caller& caller, Need need) {
   const RequestHead& head = client.head;
-  if (caller.admin_socket || head.method == "GET" || head.method == "HEAD") return std::nullopt;
+  if (caller.via != Via::browser || head.method == "GET" || head.method == "HEAD") return std::nullopt;
   const std::string_view origin = head.find(Name::origin);
   if (origin.empty() || !lane.shared.origins.is_own(origin, Face::portal, head.host, client.secure))
     return error_response(403, "denied", "This request did not come from Berth's own pages (Origin).");
@@ -80,6 +82,12 @@ Found find_route(std::string_view method, std::string_view path) {
   return found;
 }
 
+std::string_view other_way(Faces faces) {
+  if (faces == kByAdminSocket) return "Only the admin socket of the machine answers this.";
+  if (faces == kBySsh) return "This works by SSH only: ssh HOST berth …";
+  return faces == kByBrowser ? "This is for browsers." : "This is not answered here.";
+}
+
 // Everything that is decided before a handler runs. nullopt: go on.
 std::optional<Response> refuse(const LaneServer& lane, const Connection& client, const Caller& caller, const Found& found) {
   if (!found.route && found.other_methods.empty()) return error_response(404, "not_found", "There is no such path in the API.");
@@ -89,11 +97,9 @@ std::optional<Response> refuse(const LaneServer& lane, const Connection& client,
     return response;
   }
   if (found.route->need != Need::anyone && caller.actor.name.empty()) return error_response(401, "denied", "Log in first.");
+  if ((found.route->faces & face_of(caller.via)) == 0) return error_response(403, "denied", other_way(found.route->faces));
   if (auto forged = refuse_forgery(lane, client, caller, found.route->need)) return forged;
-  if (!meets(caller, found.route->need)) {
-    const bool hidden = found.route->need == Need::admin_socket;
-    return error_response(403, "denied", hidden ? "Only the admin socket of the machine answers this." : "Your role does not allow this.");
-  }
+  if (!meets(caller, found.route->need)) return error_response(403, "denied", "Your role does not allow this.");
   return std::nullopt;
 }
 

@@ -14,17 +14,27 @@
 
 namespace berth::web {
 
+// By which way a caller comes, and sets of such ways.
+enum class Via : std::uint8_t { browser, admin_socket, ssh };
+using Faces = std::uint8_t;
+constexpr Faces face_of(Via via) { return static_cast<Faces>(1U << static_cast<unsigned>(via)); }
+inline constexpr Faces kByBrowser = face_of(Via::browser), kByAdminSocket = face_of(Via::admin_socket), kBySsh = face_of(Via::ssh);
+inline constexpr Faces kByAll = kByBrowser | kByAdminSocket | kBySsh;
+
 // Who calls.
 struct Caller {
   auth::Actor actor;
+  Via via = Via::browser;
   std::optional<auth::WebLogins::Valid> login;  // by browser
   std::string cookie;                           // of that browser
-  bool admin_socket = false;
+  std::string workspace;                        // over SSH: the one that the login names
+  bool admin_socket = false;                    // the same as via == Via::admin_socket
   bool is_admin() const { return actor.role == auth::Role::admin; }
   bool reads_all() const { return actor.role != auth::Role::user; }
 };
 
-enum class Need : std::uint8_t { anyone, user, auditor, admin, admin_socket };
+// The role that a route wants. This and `faces` of the routes are the one place where roles are checked; the command line, SSH and the pages follow.
+enum class Need : std::uint8_t { anyone, user, auditor, admin };
 
 struct ApiCall {
   LaneServer& lane;
@@ -49,6 +59,7 @@ struct Route {
   std::string_view method, pattern;  // below /api/v1
   Need need;
   ApiHandler handler;
+  Faces faces = kByAll;
 };
 std::span<const Route> api_routes();
 
@@ -71,6 +82,10 @@ boost::asio::awaitable<ApiReply> get_login_code(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_logout(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_web_sessions(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_web_session(ApiCall& call);
+// api_ssh.cpp
+boost::asio::awaitable<ApiReply> post_ssh_link(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_ssh_approve(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_ssh_whoami(ApiCall& call);
 // api_workspaces.cpp
 boost::asio::awaitable<ApiReply> get_workspaces(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_start(ApiCall& call);

@@ -90,7 +90,6 @@ asio::awaitable<ApiReply> get_login_code(ApiCall& call) {
 }
 
 asio::awaitable<ApiReply> post_logout(ApiCall& call) {
-  if (!call.caller.login) co_return Error{ErrorKind::invalid, "the admin socket has no browser session"};
   const std::string id = call.caller.login->session.id;
   auto ended = co_await call.lane.services().logins.end(call.caller.actor, id);
   if (!ended) co_return ended.error();
@@ -102,8 +101,10 @@ asio::awaitable<ApiReply> post_logout(ApiCall& call) {
 
 asio::awaitable<ApiReply> get_web_sessions(ApiCall& call) {
   const std::string current = call.caller.login ? call.caller.login->session.id : std::string();
-  const std::string user = call.caller.admin_socket ? call.query("user").value_or("") : call.caller.actor.name;
+  const std::string own = call.caller.admin_socket ? std::string() : call.caller.actor.name;
+  const std::string user = call.query("user").value_or(own);
   if (user.empty()) co_return Error{ErrorKind::invalid, "say whose: ?user=NAME"};
+  if (user != own && !call.caller.reads_all()) co_return Error{ErrorKind::denied, "you may list your own browser sessions only"};
   nlohmann::json items = nlohmann::json::array();
   for (const auth::WebSession& session : call.lane.services().logins.list(*call.lane.reader, user)) items.push_back(to_json(session, current));
   co_return list_response(std::move(items));

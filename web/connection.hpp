@@ -10,6 +10,7 @@
 #include "web/http_head.hpp"
 #include "web/response.hpp"
 #include "web/server.hpp"
+#include "web/ssh_login.hpp"
 #include "web/stream.hpp"
 
 namespace berth::web {
@@ -32,6 +33,7 @@ class Connection {
   Stream stream;
   const Peer peer;
   const bool secure;  // TLS
+  std::optional<SshLogin> ssh_login;  // whom the gateway vouches for; on its sockets only
   RequestHead head;   // of the request being served; its views are valid until next_head()
   std::uint64_t body_bytes_read = 0;
 

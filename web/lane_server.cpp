@@ -104,7 +104,7 @@ asio::awaitable<void> LaneServer::accept_loop(std::shared_ptr<asio::posix::strea
       socklen_t size = sizeof address;
       FileDescriptor socket(::accept4(listener->native_handle(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (socket) {
-        start_connection(std::move(socket), peer_of(address), what, secure);
+        take_connection(std::move(socket), peer_of(address), what, secure);
         continue;
       }
       if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -119,7 +119,14 @@ asio::awaitable<void> LaneServer::accept_loop(std::shared_ptr<asio::posix::strea
   --running_;
 }
 
-void LaneServer::start_connection(FileDescriptor socket, Peer peer, Listening what, bool secure) {
+void LaneServer::serve_ssh(FileDescriptor socket, SshLogin login) {
+  if (stopping_ || open_ >= limits().connections_per_lane) return;
+  auto connection = std::make_unique<Connection>(*this, std::move(socket), Peer{login.actor.source, 0}, false);
+  connection->ssh_login = std::move(login);
+  start_connection(std::move(connection), Listening::ssh);
+}
+
+void LaneServer::take_connection(FileDescriptor socket, Peer peer, Listening what, bool secure) {
   ++counters.accepted;
   if (open_ >= limits().connections_per_lane) return;
   if (what != Listening::admin) {
@@ -130,7 +137,10 @@ void LaneServer::start_connection(FileDescriptor socket, Peer peer, Listening wh
     set(IPPROTO_TCP, TCP_KEEPINTVL, 15);
     set(IPPROTO_TCP, TCP_KEEPCNT, 4);
   }
-  auto connection = std::make_unique<Connection>(*this, std::move(socket), std::move(peer), secure);
+  start_connection(std::make_unique<Connection>(*this, std::move(socket), std::move(peer), secure), what);
+}
+
+void LaneServer::start_connection(std::unique_ptr<Connection> connection, Listening what) {
   ++running_;
   asio::co_spawn(lane.io, serve(std::move(connection), what), asio::detached);
 }
@@ -161,6 +171,7 @@ asio::awaitable<void> LaneServer::serve_requests(Connection& connection, Listeni
       case Listening::portal: co_await serve_portal(*this, connection); break;
       case Listening::workspaces: co_await serve_workspaces(*this, connection); break;
       case Listening::admin: co_await serve_admin(*this, connection); break;
+      case Listening::ssh: co_await serve_ssh_face(*this, connection); break;
     }
     if (!connection.keeps_open()) break;
   }

@@ -32,7 +32,7 @@ struct SharedState {
   boost::asio::thread_pool background{1};  // for the few requests that read much (verifying the audit trail)
 };
 
-enum class Listening { portal, workspaces, admin };
+enum class Listening { portal, workspaces, admin, ssh };  // ssh: sockets that the gateway hands over
 
 class LaneServer {
  public:
@@ -56,6 +56,7 @@ class LaneServer {
   bool stopping() const { return stopping_; }
 
   void listen(FileDescriptor listener, Listening what, bool secure);
+  void serve_ssh(FileDescriptor socket, SshLogin login);  // WebServer::serve_ssh
   void use_tls(SSL_CTX* context);  // for connections accepted from now on
   // On every lane: closes what this browser login has open.
   void end_web_session_everywhere(const std::string& session_id);
@@ -73,7 +74,8 @@ class LaneServer {
   boost::asio::awaitable<void> serve(std::unique_ptr<Connection> connection, Listening what);
   boost::asio::awaitable<void> serve_requests(Connection& connection, Listening what);
   boost::asio::awaitable<void> keep_house();
-  void start_connection(FileDescriptor socket, Peer peer, Listening what, bool secure);
+  void take_connection(FileDescriptor socket, Peer peer, Listening what, bool secure);
+  void start_connection(std::unique_ptr<Connection> connection, Listening what);
 
   SslContextHandle tls_;
   std::vector<std::shared_ptr<boost::asio::posix::stream_descriptor>> listeners_;

@@ -33,7 +33,20 @@ Caller browser_caller(LaneServer& lane, const Connection& client) {
 Caller admin_caller() {
   Caller caller;
   caller.actor = {"admin-socket", auth::Role::admin, "unix", {}};
+  caller.via = Via::admin_socket;
   caller.admin_socket = true;
+  return caller;
+}
+
+// Nobody (an empty name) when the user is gone or locked out by now.
+Caller ssh_caller(LaneServer& lane, const SshLogin& login) {
+  Caller caller;
+  caller.via = Via::ssh;
+  const auto user = lane.services().directory.find_user(*lane.reader, login.actor.name);
+  if (!user || user->disabled) return caller;
+  caller.actor = login.actor;
+  caller.actor.role = user->role;
+  caller.workspace = login.workspace;
   return caller;
 }
 
@@ -116,6 +129,15 @@ asio::awaitable<void> serve_admin(LaneServer& lane, Connection& client) {
   Response response = error_response(404, "not_found", "The admin socket answers /api/v1, /healthz, /readyz and /metrics.");
   if (auto page = service_page(lane, client, admin_caller())) response = std::move(*page);
   add_security_headers(response, false);
+  (void)co_await client.send(std::move(response));
+}
+
+asio::awaitable<void> serve_ssh_face(LaneServer& lane, Connection& client) {
+  if (is_api(client.head.path())) {
+    Caller caller = ssh_caller(lane, *client.ssh_login);
+    co_return co_await serve_api(lane, client, std::move(caller));
+  }
+  Response response = error_response(404, "not_found", "Commands by SSH are answered under /api/v1 only.");
   (void)co_await client.send(std::move(response));
 }
 

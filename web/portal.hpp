@@ -8,5 +8,6 @@ namespace berth::web {
 
 boost::asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client);
 boost::asio::awaitable<void> serve_admin(LaneServer& lane, Connection& client);
+boost::asio::awaitable<void> serve_ssh_face(LaneServer& lane, Connection& client);
 
 }  // namespace berth::web

@@ -132,6 +132,11 @@ void WebServer::listen_admin(Lane& lane, asio::local::stream_protocol::acceptor 
   impl_->server_of(lane).listen(FileDescriptor(acceptor.release()), Listening::admin, false);
 }
 
+void WebServer::serve_ssh(Lane& lane, FileDescriptor socket, SshLogin login) {
+  for (const auto& server : impl_->shared.lanes)
+    if (&server->lane == &lane) return server->serve_ssh(std::move(socket), std::move(login));
+}
+
 asio::awaitable<void> WebServer::shutdown(std::chrono::milliseconds drain) {
   impl_->stopping = true;
   bool clean = true;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/handles.hpp"
 #include "base/lane.hpp"
 #include "base/result.hpp"
 
@@ -56,6 +57,7 @@ struct WebOptions {
   // and the workspace origin is the same host with `workspace_port`.
   std::string portal_url;
   std::string workspace_url;          // likewise; both or none
+  std::string link_url;               // where the links of `ssh HOST berth web` lead: "https://box.example:8443"
   std::uint16_t workspace_port = 0;   // 0: what the workspace listener is bound to
   std::uint16_t ssh_port = 2222;      // in the commands that the pages show
   std::string ssh_address, web_address;  // as GET /status prints them
@@ -81,6 +83,8 @@ struct WebServices {
   std::function<std::string()> more_metrics;
 };
 
+struct SshLogin;
+
 enum class Face { portal, workspaces };  // admin has its own kind of socket
 enum class Transport { tls, plain };     // plain: behind another TLS proxy on this machine, and in tests
 
@@ -95,6 +99,10 @@ class WebServer {
   void listen(Lane& lane, boost::asio::ip::tcp::acceptor acceptor, Face face, Transport transport = Transport::tls);
   // The admin socket: whoever may connect acts as `admin-socket` with role admin.
   void listen_admin(Lane& lane, boost::asio::local::stream_protocol::acceptor acceptor);
+
+  // The API for somebody who has logged in by SSH: `socket` is one end of a pair of connected Unix sockets, the other end is a command's. Call
+  // on `lane`'s thread; a lane that serves nothing else closes it.
+  void serve_ssh(Lane& lane, FileDescriptor socket, SshLogin login);
 
   // Stops accepting on every lane, closes idle connections, waits at most `drain` for requests under way, then closes what is left. Await it
   // on any lane while all lanes still run. Afterwards the server may be destroyed.

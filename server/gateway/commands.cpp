@@ -1,9 +1,17 @@
 #include "server/gateway/commands.hpp"
 
-#include <algorithm>
+#include <array>
+#include <boost/asio/this_coro.hpp>
+#include <istream>
+#include <ostream>
 
-#include "base/human.hpp"
-#include "base/table.hpp"
+#include "base/deadline.hpp"
+#include "cli/app.hpp"
+#include "server/gateway/command_streams.hpp"
+#include "server/gateway/command_threads.hpp"
+#include "server/gateway/spawn.hpp"
+#include "web/server.hpp"
+#include "web/ssh_login.hpp"
 
 namespace berth::server {
 namespace asio = boost::asio;
@@ -11,187 +19,114 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// What a command answers: text for stdout, or an Error for stderr.
-using Answer = asio::awaitable<Result<std::string>>;
+constexpr std::chrono::minutes kClientPatience{10};  // for a client that takes no output
+constexpr int kExitInterrupted = 130, kExitGone = 255;
+constexpr char kInterrupt = 0x03;  // what ^C is on a terminal in raw mode
 
-struct Command {
-  std::string_view noun, verb;  // verb empty: the noun alone
-  std::size_t min_words, max_words;  // after noun and verb
-  std::string_view arguments, help;
-  Answer (*run)(std::shared_ptr<Connection>, Words);
+struct RoleRow {
+  auth::Role role;
+  cli::Who who;
+};
+constexpr RoleRow kRoles[] = {{auth::Role::user, cli::Who::user}, {auth::Role::auditor, cli::Who::auditor}, {auth::Role::admin, cli::Who::admin}};
+
+cli::Who who_of(auth::Role role) {
+  for (const RoleRow& row : kRoles) {
+    if (row.role == role) return row.who;
+  }
+  return cli::Who::user;
+}
+
+// What the command's thread needs, all its own.
+struct Job {
+  std::shared_ptr<CommandBridge> bridge;
+  Words words;
+  cli::Self self;
+  std::optional<CommandTerminal> terminal;
+  const Clock& clock;
 };
 
-std::string when(Timestamp time) { return time == Timestamp{} ? "-" : format_timestamp(time).substr(0, 19) + "Z"; }
-
-Answer run_web(std::shared_ptr<Connection> connection, Words) {
-  Result<std::string> token = co_await connection->services.web_logins.make_link(connection->actor());
-  if (!token) co_return token.error();
-  co_return "Open this link within a minute (it works once):\n" + connection->services.options.portal_url + "/login#token=" + *token + "\n";
+// On the command's thread.
+void run_job(const Job& job) {
+  const bool has_terminal = job.terminal.has_value();
+  ChannelInput input(*job.bridge, has_terminal);
+  ChannelOutput output(*job.bridge, false, has_terminal), errors(*job.bridge, true, has_terminal);
+  std::istream in(&input);
+  std::ostream out(&output), err(&errors);
+  err << std::unitbuf;
+  err.tie(&out);
+  cli::Streams streams{in, out, err, has_terminal, has_terminal, {}};
+  if (has_terminal) streams.style = {.width = job.terminal->columns, .colour = !job.terminal->term.empty() && job.terminal->term != "dumb"};
+  const int code = cli::run(job.words, {streams, job.clock, nullptr, &job.self, [bridge = job.bridge] { return bridge->connect(); }});
+  out.flush();
+  job.bridge->finish(code);
 }
 
-Answer run_approve(std::shared_ptr<Connection> connection, Words words) {
-  const Result<auth::PendingLogin> pending = connection->services.web_logins.find_code(*connection->lane.reader, connection->actor(), words[0]);
-  if (!pending) co_return pending.error();
-  Result<void> approved = co_await connection->services.web_logins.approve_code(connection->actor(), words[0]);
-  if (!approved) co_return approved.error();
-  co_return "Approved: the browser at " + pending->address + " (" + printable(pending->user_agent) + ") is now logged in as " + connection->user.name +
-      ".\nIf that was not you: berth web-session list, then berth web-session end ID\n";
-}
-
-Answer run_whoami(std::shared_ptr<Connection> connection, Words) {
-  const auth::Key& key = connection->key;
-  co_return "user " + connection->user.name + ", role " + std::string(auth::name_of(connection->user.role)) + ", workspace " +
-      connection->workspace.name + "\nkey " + key.fingerprint + (key.comment.empty() ? "" : " (" + printable(key.comment) + ")") + ", expires " +
-      (key.expires_at == Timestamp{} ? "never" : when(key.expires_at)) + "\n";
-}
-
-Answer run_key_list(std::shared_ptr<Connection> connection, Words) {
-  const Timestamp now = connection->services.clock.now();
-  Table table({{"FINGERPRINT"}, {"TYPE"}, {"STATE"}, {"EXPIRES"}, {"LAST USE"}, {"COMMENT"}});
-  for (const auth::Key& key : connection->services.directory.list_keys(*connection->lane.reader, connection->user.name)) {
-    table.add({key.fingerprint, key.type, std::string(auth::name_of(key.state_at(now))), when(key.expires_at), when(key.last_used_at),
-                    key.comment});
-  }
-  co_return table.render({});
-}
-
-Answer run_session_list(std::shared_ptr<Connection> connection, Words) {
-  Table table({{"ID"}, {"KIND"}, {"WORKSPACE"}, {"FROM"}, {"SINCE"}, {"IN", Align::right}, {"OUT", Align::right}, {"WHAT"}});
-  for (const auth::SessionRecord& session : connection->services.sessions.live()) {
-    if (session.user != connection->user.name) continue;
-    table.add({session.id, session.kind, session.workspace, session.client_address, when(session.opened_at),
-                    std::to_string(session.bytes_in) + " B", std::to_string(session.bytes_out) + " B", session.detail});
-  }
-  co_return table.render({});
-}
-
-Answer run_session_kill(std::shared_ptr<Connection> connection, Words words) {
-  const auto live = connection->services.sessions.live();
-  const bool own = std::any_of(live.begin(), live.end(), [&](const auth::SessionRecord& session) {
-    return session.id == words[0] && session.user == connection->user.name;
-  });
-  if (!own) co_return Error{ErrorKind::not_found, "you have no live session '" + words[0] + "'; see: berth session list"};
-  connection->services.sessions.kill(words[0], "ended by " + connection->user.name);
-  co_return "ended " + words[0] + "\n";
-}
-
-Answer run_web_session_list(std::shared_ptr<Connection> connection, Words) {
-  Table table({{"ID"}, {"FROM"}, {"SINCE"}, {"UNTIL"}, {"BROWSER"}});
-  for (const auth::WebSession& session : connection->services.web_logins.list(*connection->lane.reader, connection->user.name)) {
-    table.add({session.id, session.address, when(session.created_at), when(session.expires_at), session.user_agent});
-  }
-  co_return table.render({});
-}
-
-Answer run_web_session_end(std::shared_ptr<Connection> connection, Words words) {
-  const auto own = connection->services.web_logins.list(*connection->lane.reader, connection->user.name);
-  if (std::none_of(own.begin(), own.end(), [&](const auth::WebSession& session) { return session.id == words[0]; })) {
-    co_return Error{ErrorKind::not_found, "you have no browser session '" + words[0] + "'; see: berth web-session list"};
-  }
-  Result<void> ended = co_await connection->services.web_logins.end(connection->actor(), words[0]);
-  if (!ended) co_return ended.error();
-  // What that browser has open in workspaces does not ask for its login again.
-  auto& sessions = connection->services.sessions;
-  for (const auth::SessionRecord& session : sessions.live()) {
-    const bool of_it = session.kind == "web" && session.user == connection->user.name && session.detail == auth::browser_detail(words[0]);
-    if (of_it) sessions.kill(session.id, "ended by " + connection->user.name);
-  }
-  co_return "ended " + words[0] + "\n";
-}
-
-Answer run_workspace_list(std::shared_ptr<Connection> connection, Words) {
-  auto listed = co_await connection->services.workspaces.list(connection->lane.lane, connection->user.name);
-  if (!listed) co_return listed.error();
-  Table table({{"WORKSPACE"}, {"STATE"}, {"SINCE"}, {"IMAGE"}, {"DETAIL"}});
-  for (const workspaces::WorkspaceStatus& status : *listed) {
-    table.add({status.id.name, std::string(workspaces::name_of(status.state)), when(status.started_at), status.image, status.detail});
-  }
-  co_return table.render({});
-}
-
-workspaces::WorkspaceId named_or_current(const Connection& connection, const Words& words) {
-  return {connection.user.name, words.empty() ? connection.workspace.name : words[0]};
-}
-
-Answer run_workspace_start(std::shared_ptr<Connection> connection, Words words) {
-  auto checked = workspaces::parse_login_name(connection->user.name + "+" + named_or_current(*connection, words).name);
-  if (!checked) co_return checked.error();
-  auto link = co_await connection->services.workspaces.open(connection->lane.lane, *checked, [](std::string_view) {});
-  if (!link) co_return link.error();
-  co_return checked->name + " is running\n";
-}
-
-Answer run_workspace_stop(std::shared_ptr<Connection> connection, Words words) {
-  const auto id = named_or_current(*connection, words);
-  Result<void> stopped = co_await connection->services.workspaces.stop(connection->lane.lane, id);
-  if (!stopped) co_return stopped.error();
-  co_return id.name + " is stopped; your files stay\n";
-}
-
-Answer run_workspace_reset(std::shared_ptr<Connection> connection, Words words) {
-  const auto id = named_or_current(*connection, words);
-  Result<void> reset = co_await connection->services.workspaces.reset(connection->lane.lane, id);
-  if (!reset) co_return reset.error();
-  co_return id.name + " is made anew at the next use; your home stays\n";
-}
-
-Answer run_help(std::shared_ptr<Connection>, Words);
-
-constexpr Command kCommands[] = {
-    {"web", "", 0, 0, "", "print a link that logs your browser in", run_web},
-    {"approve", "", 1, 1, "CODE", "log in the browser that shows this code", run_approve},
-    {"whoami", "", 0, 0, "", "your user, role and the key you came with", run_whoami},
-    {"key", "list", 0, 0, "", "your SSH keys, their state and last use", run_key_list},
-    {"session", "list", 0, 0, "", "your live sessions and tunnels", run_session_list},
-    {"session", "kill", 1, 1, "ID", "end one of them", run_session_kill},
-    {"web-session", "list", 0, 0, "", "browsers that are logged in as you", run_web_session_list},
-    {"web-session", "end", 1, 1, "ID", "log one of them out", run_web_session_end},
-    {"workspace", "list", 0, 0, "", "your workspaces and their state", run_workspace_list},
-    {"workspace", "start", 0, 1, "[NAME]", "start a workspace (this one, or NAME)", run_workspace_start},
-    {"workspace", "stop", 0, 1, "[NAME]", "stop it; files stay, programs end", run_workspace_stop},
-    {"workspace", "reset", 0, 1, "[NAME]", "make its container anew; the home stays", run_workspace_reset},
-    {"help", "", 0, 0, "", "this list", run_help},
+// One command while it runs.
+struct Serving {
+  std::shared_ptr<ssh::Channel> channel;
+  std::shared_ptr<CommandBridge> bridge;
+  bool has_terminal = false;
+  bool interrupted = false;
+  std::string killed;  // why somebody ended it
 };
 
-std::string usage_of(const Command& command) {
-  std::string text = "berth " + std::string(command.noun);
-  if (!command.verb.empty()) text += " " + std::string(command.verb);
-  if (!command.arguments.empty()) text += " " + std::string(command.arguments);
-  return text;
-}
-
-Answer run_help(std::shared_ptr<Connection>, Words) {
-  Table table({{"  COMMAND"}, {"DOES"}});
-  for (const Command& command : kCommands) table.add({"  " + usage_of(command), std::string(command.help)});
-  co_return "Commands of the gateway (ssh HOST berth …):\n" + table.render({}) +
-      "Everything else that you run goes to your workspace; NAME+other@HOST is your workspace 'other'.\n";
-}
-
-// The row that the words name, with `words` reduced to its arguments; Error{invalid} says what would be right.
-Result<const Command*> find_command(Words& words) {
-  if (words.empty() || words[0] == "--help" || words[0] == "-h") words = {"help"};
-  std::string near;
-  for (const Command& command : kCommands) {
-    if (command.noun != words[0]) continue;
-    near += (near.empty() ? "" : " | ") + usage_of(command);
-    const std::size_t used = command.verb.empty() ? 1 : 2;
-    if (used == 2 && (words.size() < 2 || words[1] != command.verb)) continue;
-    const std::size_t rest = words.size() - used;
-    if (rest < command.min_words || rest > command.max_words) return Error{ErrorKind::invalid, "usage: " + usage_of(command)};
-    words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(used));
-    return &command;
+// The end of the channel ends the command.
+asio::awaitable<void> watch_requests(std::shared_ptr<Serving> serving) {
+  for (;;) {
+    const Result<ssh::ChannelRequest> request = co_await serving->channel->next_request();
+    if (!request) break;
+    const auto* signal = std::get_if<ssh::SignalRequest>(&*request);
+    serving->channel->reply(signal != nullptr);
+    if (signal != nullptr) break;  // INT, TERM, HUP: there is one answer to all
   }
-  if (!near.empty()) return Error{ErrorKind::invalid, "usage: " + near};
-  return Error{ErrorKind::invalid, "no such command '" + words[0] + "'; see: berth help"};
+  serving->bridge->give_up();
 }
 
-std::string with_carriage_returns(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\n') out += '\r';
-    out += c;
+// Standard input, read when the command asks for it; with a terminal before that too, since ^C comes that way.
+asio::awaitable<void> pump_input(std::shared_ptr<Serving> serving) {
+  std::array<char, 4096> bytes{};
+  for (;;) {
+    const bool wanted = co_await serving->bridge->input_wanted(serving->has_terminal);
+    if (!wanted) co_return;
+    const Result<std::size_t> got = co_await serving->channel->read(asio::buffer(bytes));
+    if (!got || *got == 0) break;
+    const std::string_view text(bytes.data(), *got);
+    if (serving->has_terminal && text.find(kInterrupt) != std::string_view::npos) {
+      serving->interrupted = true;
+      serving->bridge->give_up();
+      co_return;
+    }
+    serving->bridge->give_input(text);
   }
-  return out;
+  serving->bridge->end_input();
+}
+
+asio::awaitable<void> pump_output(std::shared_ptr<Serving> serving) {
+  for (;;) {
+    std::optional<CommandBridge::Output> piece = co_await serving->bridge->next_output();
+    if (!piece) co_return;
+    auto writing = serving->channel->write(asio::buffer(piece->text), piece->as_stderr);
+    const Result<void> written = co_await with_deadline(std::move(writing), kClientPatience, "the client");
+    if (!written) serving->bridge->give_up();
+  }
+}
+
+asio::awaitable<void> say(std::shared_ptr<Serving> serving, std::string text) {
+  text = "berth: " + text + (serving->has_terminal ? "\r\n" : "\n");
+  auto writing = serving->channel->write(asio::buffer(text), true);
+  (void)co_await with_deadline(std::move(writing), kClientPatience, "the client");
+}
+
+// Starts the command; an Error says why it cannot be.
+Result<void> start(Connection& connection, const std::shared_ptr<Serving>& serving, Words words, std::optional<CommandTerminal> terminal) {
+  Job job{serving->bridge, std::move(words), {connection.user.name, who_of(connection.user.role), connection.workspace.name}, std::move(terminal),
+          connection.services.clock};
+  return connection.services.commands.run(connection.user.name, serving->bridge, [job = std::move(job)] { run_job(job); });
+}
+
+int exit_code_of(const Serving& serving) {
+  if (serving.interrupted) return kExitInterrupted;
+  return serving.killed.empty() ? serving.bridge->exit_code().value_or(kExitGone) : kExitGone;
 }
 
 }  // namespace
@@ -228,30 +163,40 @@ Result<std::vector<std::string>> split_words(std::string_view command_line) {
 }
 
 asio::awaitable<void> serve_command(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel, std::string command_line,
-                                    bool has_pty) {
-  auto live = connection->services.sessions.open(connection->record("gateway", command_line.substr(0, 6) == "berth " ? "berth …" : "berth"),
-                                                 co_await asio::this_coro::executor, [](const std::string&) {});
+                                    std::optional<CommandTerminal> terminal) {
+  const auto executor = co_await asio::this_coro::executor;
   Result<Words> words = split_words(command_line);
-  Result<std::string> answer = Error{ErrorKind::internal, ""};
-  if (!words) {
-    answer = words.error();
+  if (words) words->erase(words->begin());  // "berth"
+  // The words may hold a code that is still good: the row names the command only.
+  const std::string name = words ? cli::command_named(*words) : "";
+
+  const auto serve_api = [&web = connection->services.web, &lane = connection->lane.lane,
+                          login = web::SshLogin{connection->actor(), connection->workspace.name}](FileDescriptor socket) {
+    web.serve_ssh(lane, std::move(socket), login);
+  };
+  auto serving = std::make_shared<Serving>(Serving{channel, std::make_shared<CommandBridge>(executor, serve_api), terminal.has_value()});
+  auto live = connection->services.sessions.open(connection->record("gateway", name.empty() ? "berth" : "berth " + name), executor,
+                                                 [serving](const std::string& reason) {
+                                                   serving->killed = reason;
+                                                   serving->bridge->give_up();
+                                                 });
+  Result<void> started = words ? start(*connection, serving, std::move(*words), std::move(terminal)) : Result<void>(words.error());
+  if (started) {
+    spawn_logged(executor, watch_requests(serving), "command.requests");
+    spawn_logged(executor, pump_input(serving), "command.input");
+    co_await pump_output(serving);
+    if (!serving->killed.empty()) co_await say(serving, serving->killed);
   } else {
-    words->erase(words->begin());  // "berth"
-    Result<const Command*> command = find_command(*words);
-    if (command) {
-      answer = co_await (*command)->run(connection, *words);
-    } else {
-      answer = command.error();
-    }
+    co_await say(serving, started.error().message);
   }
-  std::string text = answer ? *answer : "berth: " + answer.error().message + "\n";
-  if (has_pty) text = with_carriage_returns(text);
-  (void)co_await channel->write(asio::buffer(text), !answer);
+  const int code = started ? exit_code_of(*serving) : static_cast<int>(started.error().kind == ErrorKind::invalid ? cli::ExitCode::usage : cli::ExitCode::try_again);
   channel->send_eof();
-  const int code = answer ? 0 : answer.error().kind == ErrorKind::invalid ? 2 : 1;
   channel->send_exit_status(static_cast<std::uint32_t>(code));
   channel->close();
-  connection->services.sessions.close(live, "exit " + std::to_string(code));
+  serving->bridge->give_up();  // wakes what still waits for the client
+  live->bytes_in = channel->bytes_in();
+  live->bytes_out = channel->bytes_out();
+  connection->services.sessions.close(live, serving->killed.empty() ? "exit " + std::to_string(code) : serving->killed);
 }
 
 }  // namespace berth::server

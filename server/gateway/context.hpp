@@ -12,17 +12,20 @@
 #include "auth/directory.hpp"
 #include "auth/permissions.hpp"
 #include "auth/sessions.hpp"
-#include "auth/web_logins.hpp"
 #include "base/lane.hpp"
+#include "server/gateway/command_threads.hpp"
 #include "server/gateway/limits.hpp"
 #include "server/ssh/session.hpp"
 #include "workspaces/manager.hpp"
+
+namespace berth::web {
+class WebServer;
+}
 
 namespace berth::server {
 
 struct GatewayOptions {
   std::vector<std::string> env_allow;  // names, a trailing '*' matches any rest
-  std::string portal_url;              // "https://gpu-box:8443", for links
   std::string banner;                  // shown before login; empty: none
   std::chrono::seconds keep_terminals{};       // after their connection was lost; 0: not at all
   std::chrono::seconds keep_terminals_most{};  // what a user may choose
@@ -32,9 +35,10 @@ struct GatewayServices {
   const GatewayOptions& options;
   auth::Directory& directory;
   auth::Sessions& sessions;
-  auth::WebLogins& web_logins;
   auth::Audit& audit;
   workspaces::Manager& workspaces;
+  web::WebServer& web;       // the API that commands are run against
+  CommandThreads& commands;
   ConnectionLimits& limits;
   const Clock& clock;
 };

@@ -245,7 +245,9 @@ asio::awaitable<void> serve_session(std::shared_ptr<Connection> connection, std:
   if (!wish) co_return;
   if (wish->kind == "exec" && is_gateway_command(wish->detail)) {
     channel->reply(true);
-    co_await serve_command(connection, channel, wish->detail, wish->exec.pty.has_value());
+    std::optional<CommandTerminal> terminal;
+    if (wish->exec.pty) terminal = CommandTerminal{wish->exec.pty->term, wish->exec.pty->columns};
+    co_await serve_command(connection, channel, wish->detail, std::move(terminal));
   } else {
     co_await serve_in_workspace(connection, channel, std::move(*wish));
   }

@@ -53,6 +53,14 @@ class UnixHttpServer {
   }
   const std::string& path() const { return path_; }
   const std::string& directory() const { return directory_; }
+  FileDescriptor connect() const {
+    FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path_.data(), path_.size());
+    BERTH_ASSERT(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    return socket;
+  }
   std::vector<SeenRequest> seen() const {
     const std::lock_guard lock(mutex_);
     return seen_;

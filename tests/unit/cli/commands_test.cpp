@@ -136,10 +136,9 @@ TEST_F(Commands, KeyRevokeShowsWhatEnds) {
 }
 
 TEST_F(Commands, Sessions) {
-  answers["GET /sessions?all=1&limit=5"] = answered(200, R"({"items":[{"id":"s1","user":"ada","kind":"exec","outcome":"exit 0"},{"id":"s2","user":"bob"}]})");
+  answers["GET /sessions?all=1&limit=5&user=ada"] = answered(200, R"({"items":[{"id":"s1","user":"ada","kind":"exec","outcome":"exit 0"}]})");
   const Ran ran = berth({"session", "list", "--all", "--limit", "5", "--user", "ada"});
   EXPECT_NE(ran.out.find("exit 0"), std::string::npos);
-  EXPECT_EQ(ran.out.find("s2"), std::string::npos);
   answers["DELETE /sessions/s1"] = answered(200, R"({"ended":1})");
   EXPECT_EQ(berth({"session", "kill", "s1"}).out, "ended s1\n");
   EXPECT_EQ(berth({"session", "kill", "s9"}).code, 4);

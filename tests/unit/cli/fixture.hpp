@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/app.hpp"
+#include "cli/program/local_files.hpp"
 #include "tests/support/unix_http_server.hpp"
 
 namespace berth::cli {
@@ -38,7 +39,17 @@ class CliTest : public testing::Test {
   Ran berth_alone(std::vector<std::string> words) const {
     std::istringstream in(input);
     std::ostringstream out, err;
-    const int code = run(std::move(words), Streams{in, out, err, terminal, terminal, {}}, FixedClock());
+    Streams streams{in, out, err, terminal, terminal, {}};
+    const int code = run(std::move(words), {streams, FixedClock(), &local_files()});
+    return {code, out.str(), err.str()};
+  }
+  // As the gateway runs it for `self`.
+  Ran over_ssh(const Self& self, std::vector<std::string> words) const {
+    std::istringstream in(input);
+    std::ostringstream out, err;
+    Streams streams{in, out, err, terminal, terminal, {}};
+    const auto connect = [this]() -> Result<FileDescriptor> { return server.connect(); };
+    const int code = run(std::move(words), {streams, FixedClock(), nullptr, &self, connect});
     return {code, out.str(), err.str()};
   }
   std::string answer(const testing_support::SeenRequest& request) const {

@@ -18,7 +18,7 @@ constexpr Example kExamples[] = {
     {"/login/link", "POST", "/login/link", R"({"token":"x"})"},
     {"/login/code", "POST", "/login/code", ""},
     {"/login/code", "GET", "/login/code", ""},
-    {"/web-sessions", "GET", "/web-sessions?user=eve", ""},
+    {"/web-sessions", "GET", "/web-sessions?user=ada", ""},
     {"/web-sessions/{id}", "DELETE", "/web-sessions/none", ""},
     {"/workspaces", "GET", "/workspaces", ""},
     {"/workspaces/{user}/{name}/start", "POST", "/workspaces/eve/main/start", ""},
@@ -40,6 +40,9 @@ constexpr Example kExamples[] = {
     {"/audit/verify", "GET", "/audit/verify", ""},
     {"/backup", "GET", "/backup", ""},
     {"/logout", "POST", "/logout", ""},
+    {"/ssh/link", "POST", "/ssh/link", ""},
+    {"/ssh/approve", "POST", "/ssh/approve", R"({"code":"ZZZZ-9999"})"},
+    {"/ssh/whoami", "GET", "/ssh/whoami", ""},
 };
 
 const Example* example_of(const Route& route) {
@@ -48,6 +51,7 @@ const Example* example_of(const Route& route) {
   return nullptr;
 }
 
+// Every route, by every way, with every role.
 TEST_F(Api, EveryRouteAsksForItsRole) {
   add_user("eve");
   const Login user = login("ada"), auditor = login("otto", auth::Role::auditor), admin_user = login("root-like", auth::Role::admin);
@@ -60,11 +64,47 @@ TEST_F(Api, EveryRouteAsksForItsRole) {
     Wire stranger = portal();
     stranger.send(request(method, path, kOrigin, example->body));
     EXPECT_EQ(stranger.answer().status == 401, route.need != Need::anyone);
-    EXPECT_EQ(change(method, path, user, example->body).status == 403, route.need > Need::user);
-    EXPECT_EQ(change(method, path, auditor, example->body).status == 403, route.need > Need::auditor);
-    EXPECT_EQ(change(method, path, admin_user, example->body).status == 403, route.need == Need::admin_socket);
-    EXPECT_NE(admin_call(method, path, example->body).status, 403);
+    const struct { const Login& login; auth::Role role; Need most; } callers[] = {
+        {user, auth::Role::user, Need::user}, {auditor, auth::Role::auditor, Need::auditor}, {admin_user, auth::Role::admin, Need::admin}};
+    for (const auto& caller : callers) {
+      const auth::Actor by_ssh{caller.login.user, caller.role, "192.0.2.1:99", caller.login.key};
+      const bool allowed = route.need <= caller.most;
+      EXPECT_EQ(change(method, path, caller.login, example->body).status == 403, !allowed || (route.faces & kByBrowser) == 0);
+      EXPECT_EQ(ssh_call(by_ssh, method, path, example->body).status == 403, !allowed || (route.faces & kBySsh) == 0);
+    }
+    EXPECT_EQ(admin_call(method, path, example->body).status == 403, (route.faces & kByAdminSocket) == 0);
   }
+}
+
+TEST_F(Api, SshSpeaksForTheUserAsTheyAreNow) {
+  const Login ada = login("ada");
+  const auth::Actor actor{"ada", auth::Role::admin, "192.0.2.1:99", ada.key};  // a role that is no longer hers
+  EXPECT_EQ(ssh_call(actor, "GET", "/api/v1/users").status, 403);
+  const nlohmann::json me = ssh_call(actor, "GET", "/api/v1/ssh/whoami").json();
+  EXPECT_EQ(me["user"]["role"], "user");
+  EXPECT_EQ(me["key"]["fingerprint"], ada.key);
+  EXPECT_EQ(me["workspace"], "main");
+  ASSERT_EQ(admin_call("PATCH", "/api/v1/users/ada", R"({"role":"auditor"})").status, 200);
+  EXPECT_EQ(ssh_call(actor, "GET", "/api/v1/users").status, 200);
+  ASSERT_EQ(admin_call("PATCH", "/api/v1/users/ada", R"({"disabled":true})").status, 200);
+  EXPECT_EQ(ssh_call(actor, "GET", "/api/v1/ssh/whoami").status, 401);
+  EXPECT_EQ(ssh_call(actor, "GET", "/login").status, 404);
+}
+
+TEST_F(Api, SshLogsABrowserIn) {
+  const Login ada = login("ada");
+  const auth::Actor actor{"ada", auth::Role::user, "192.0.2.1:99", ada.key};
+  const std::string url = ssh_call(actor, "POST", "/api/v1/ssh/link").json().value("url", "");
+  ASSERT_EQ(url.find("https://box.example:8443/login#token="), 0U);
+  Wire wire = portal();
+  wire.send(request("POST", "/api/v1/login/link", kOrigin, nlohmann::json({{"token", url.substr(url.find('=') + 1)}}).dump()));
+  EXPECT_EQ(wire.answer().json()["user"], "ada");
+  Wire page = portal();
+  page.send(request("POST", "/api/v1/login/code", kOrigin + std::string("User-Agent: Test\r\n")));
+  const std::string body = nlohmann::json({{"code", page.answer().json()["code"]}}).dump();
+  const Answer approved = ssh_call(actor, "POST", "/api/v1/ssh/approve", body);
+  EXPECT_EQ(approved.json()["user_agent"], "Test");
+  EXPECT_EQ(ssh_call(actor, "POST", "/api/v1/ssh/approve", body).status, 404);
 }
 
 TEST_F(Api, LogsInByLinkOnce) {

@@ -1,5 +1,7 @@
 #include "tests/unit/web/harness.hpp"
 
+#include "web/ssh_login.hpp"
+
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -287,6 +289,7 @@ WebTest::WebTest(WebLimits limits)
   WebOptions options;
   options.version = "0.1.0";
   options.host_name = "box.example";
+  options.link_url = "https://box.example:8443";
   options.state_dir = dir.path();
   options.ui_dir = dir.path() / "ui";
   options.limits = limits;
@@ -326,6 +329,19 @@ Wire WebTest::portal() { return connect_to(portal_port); }
 Wire WebTest::workspaces() { return connect_to(workspace_port); }
 Wire WebTest::portal_tls() { return connect_to(tls_port, client_tls.get()); }
 Wire WebTest::admin() { return Wire(connect_unix_path((dir.path() / "admin.sock").string())); }
+
+Wire WebTest::ssh(const auth::Actor& actor) {
+  int pair[2];
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+  asio::post(lane.io, [this, actor, end = std::make_shared<FileDescriptor>(pair[0])] { server->serve_ssh(lane, std::move(*end), {actor, "main"}); });
+  return Wire(FileDescriptor(pair[1]));
+}
+
+Answer WebTest::ssh_call(const auth::Actor& actor, const std::string& method, const std::string& path, const std::string& body) {
+  Wire wire = ssh(actor);
+  wire.send(request(method, path, {}, body));
+  return wire.answer();
+}
 
 auth::User WebTest::add_user(const std::string& name, auth::Role role) {
   return run_coroutine(directory->add_user({"admin-socket", auth::Role::admin, "unix", ""}, name, role)).value();

@@ -92,6 +92,7 @@ class WebTest : public testing::Test {
   Wire workspaces();
   Wire portal_tls();
   Wire admin();
+  Wire ssh(const auth::Actor& actor);  // what the gateway makes for a command of a logged-in user
   std::string portal_origin() const { return "http://127.0.0.1:" + std::to_string(portal_port); }
   std::string workspace_origin() const { return "http://127.0.0.1:" + std::to_string(workspace_port); }
 
@@ -108,6 +109,7 @@ class WebTest : public testing::Test {
   Answer get_workspace(const std::string& path, const std::string& extra = {});
   Answer change(const std::string& method, const std::string& path, const Login& login, const std::string& body = {});
   Answer admin_call(const std::string& method, const std::string& path, const std::string& body = {});
+  Answer ssh_call(const auth::Actor& actor, const std::string& method, const std::string& path, const std::string& body = {});
   static std::string cookie_line(const Login& login) { return "Cookie: __Host-berth=" + login.cookie + "\r\n"; }
 
   TempDir dir;

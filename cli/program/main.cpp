@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "cli/app.hpp"
+#include "cli/program/local_files.hpp"
 
 namespace {
 
@@ -31,5 +32,6 @@ int main(int argc, char** argv) {
   const bool out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   berth::cli::Streams streams{std::cin, std::cout, std::cerr, ::isatty(STDIN_FILENO) == 1, out_is_terminal, {}};
   if (out_is_terminal) streams.style = {.width = terminal_width(), .colour = wants_colour()};
-  return berth::cli::run({argv + 1, argv + argc}, streams, berth::SystemClock());
+  const berth::SystemClock clock;
+  return berth::cli::run({argv + 1, argv + argc}, {streams, clock, &berth::cli::local_files()});
 }

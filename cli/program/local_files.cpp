@@ -1,4 +1,5 @@
-// berth backup FILE
+#include "cli/program/local_files.hpp"
+
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -8,10 +9,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "base/handles.hpp"
 #include "base/human.hpp"
-#include "cli/interact.hpp"
 
 namespace berth::cli {
 namespace {
@@ -90,23 +91,39 @@ Outcome<> check_store(const std::string& path) {
   return Failure{ExitCode::failed, {ErrorKind::internal, "what berthd sent is not a sound copy of the store; nothing was written"}};
 }
 
+class Files final : public LocalFiles {
+ public:
+  Outcome<std::string> read(const std::string& path, std::size_t most) const override {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return failure_of({ErrorKind::invalid, errno_error("cannot read " + path, errno).message});
+    std::string text(most + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (file.bad()) return failure_of({ErrorKind::invalid, "cannot read " + path});
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (text.size() > most) return failure_of({ErrorKind::invalid, path + " is larger than " + human_bytes(most)});
+    return text;
+  }
+
+  Outcome<std::uint64_t> write_store(const std::string& path, bool replace, const Fill& fill) const override {
+    const fs::path target(path);
+    std::error_code ignored;
+    if (fs::is_directory(target, ignored)) return usage_failure(path + " is a directory: name a file");
+    if (!replace && fs::exists(target, ignored)) return failure_of({ErrorKind::conflict, path + " exists; --force replaces it"});
+    Outcome<NewFile> file = NewFile::beside(target);
+    if (!file) return file.error();
+    const Outcome<> filled = fill([&](std::string_view piece) { return file->append(piece); });
+    if (!filled) return filled.error();
+    if (const Outcome<> sound = check_store(file->path()); !sound) return sound.error();
+    if (const Outcome<> placed = file->put_in_place(target, replace); !placed) return placed.error();
+    return file->size();
+  }
+};
+
 }  // namespace
 
-Outcome<> backup(const Invocation& given, const Context& context) {
-  const fs::path target(given["FILE"]);
-  const bool replace = given.has("--force");
-  std::error_code ignored;
-  if (fs::is_directory(target, ignored)) return usage_failure(target.string() + " is a directory: name a file");
-  if (!replace && fs::exists(target, ignored)) return failure_of({ErrorKind::conflict, target.string() + " exists; --force replaces it"});
-  Outcome<NewFile> file = NewFile::beside(target);
-  if (!file) return file.error();
-  const Outcome<> downloaded = context.api.download("/backup", [&](std::string_view piece) { return file->append(piece); });
-  if (!downloaded) return downloaded;
-  if (const Outcome<> sound = check_store(file->path()); !sound) return sound;
-  if (const Outcome<> placed = file->put_in_place(target, replace); !placed) return placed;
-  print_answer(context, {{"file", fs::absolute(target, ignored).string()}, {"bytes", file->size()}},
-               "wrote " + printable(target.string()) + ", " + human_bytes(file->size()) + "\n");
-  return {};
+const LocalFiles& local_files() {
+  static const Files files;
+  return files;
 }
 
 }  // namespace berth::cli
