@@ -49,9 +49,11 @@ std::string count_key(std::string_view user, std::string_view kind) { return std
 struct Sessions::Impl {
   Store& store;
   const Clock& clock;
-  mutable std::mutex mutex;  // of the two below
+  mutable std::mutex mutex;  // of the three below
   std::unordered_map<std::string, std::shared_ptr<LiveSession>> live;
   std::unordered_map<std::string, std::size_t> counts;  // "KIND USER" -> live ones
+  std::map<std::string, Totals> ended;  // by kind; of live ones only `opened` is counted
+  std::function<void(const std::string&)> watcher;
 
   static SessionRecord now(const LiveSession& session) {
     SessionRecord record = session.record_;
@@ -87,7 +89,7 @@ struct Sessions::Impl {
   }
 };
 
-Sessions::Sessions(Store& store, const Clock& clock) : impl_(new Impl{store, clock, {}, {}, {}}) {}
+Sessions::Sessions(Store& store, const Clock& clock) : impl_(new Impl{store, clock, {}, {}, {}, {}, {}}) {}
 
 Sessions::~Sessions() {
   for (const auto& [id, session] : impl_->live) {
@@ -121,8 +123,11 @@ std::shared_ptr<LiveSession> Sessions::open(SessionRecord record, boost::asio::a
     session->record_ = record;
     impl_->live.emplace(record.id, session);
     ++impl_->counts[count_key(record.user, record.kind)];
+    ++impl_->ended[record.kind].opened;
   }
+  const std::string user = record.user;
   impl_->save("session opened", std::move(record));
+  if (impl_->watcher) impl_->watcher(user);
   return session;
 }
 
@@ -133,13 +138,19 @@ void Sessions::close(const std::shared_ptr<LiveSession>& session, std::string ou
     impl_->live.erase(session->record_.id);
     const auto count = impl_->counts.find(count_key(session->record_.user, session->record_.kind));
     if (--count->second == 0) impl_->counts.erase(count);
+    Totals& totals = impl_->ended[session->record_.kind];
+    totals.bytes_in += session->bytes_in.load(std::memory_order_relaxed);
+    totals.bytes_out += session->bytes_out.load(std::memory_order_relaxed);
   }
   session->kill_ = nullptr;  // it may own the connection that owns the session
   SessionRecord record = Impl::now(*session);
   record.closed_at = impl_->clock.now();
   record.outcome = stored_text(outcome, kMostField);
   impl_->save("session closed", std::move(record));
+  if (impl_->watcher) impl_->watcher(session->record_.user);
 }
+
+void Sessions::watch(std::function<void(const std::string& user)> changed) { impl_->watcher = std::move(changed); }
 
 std::vector<SessionRecord> Sessions::live() const {
   std::vector<SessionRecord> records;
@@ -156,6 +167,18 @@ std::size_t Sessions::count(std::string_view user, std::string_view kind) const 
   const std::lock_guard lock(impl_->mutex);
   const auto found = impl_->counts.find(count_key(user, kind));
   return found == impl_->counts.end() ? 0 : found->second;
+}
+
+std::map<std::string, Sessions::Totals> Sessions::totals() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::map<std::string, Totals> totals = impl_->ended;
+  for (const auto& [id, session] : impl_->live) {
+    Totals& of_kind = totals[session->record_.kind];
+    ++of_kind.live;
+    of_kind.bytes_in += session->bytes_in.load(std::memory_order_relaxed);
+    of_kind.bytes_out += session->bytes_out.load(std::memory_order_relaxed);
+  }
+  return totals;
 }
 
 std::vector<SessionRecord> Sessions::history(SQLite::Database& reader, std::size_t limit, std::string_view user) const {

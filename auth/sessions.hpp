@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -43,8 +44,17 @@ class Sessions {
 
   std::vector<SessionRecord> live() const;  // with counters as they are now, oldest first
   std::size_t count(std::string_view user, std::string_view kind) const;  // live ones
+  // Since the start of this process, by kind: for /metrics. Bytes of live ones included.
+  struct Totals {
+    std::uint64_t opened = 0, live = 0, bytes_in = 0, bytes_out = 0;
+  };
+  std::map<std::string, Totals> totals() const;
   // Newest first, live ones included; empty user: all.
   std::vector<SessionRecord> history(SQLite::Database& reader, std::size_t limit, std::string_view user = {}) const;
+
+  // `changed` is called with the user whenever a session of theirs is opened or closed, on that session's thread; it must be short. One
+  // watcher; set it before the first session. It must outlive them.
+  void watch(std::function<void(const std::string& user)> changed);
 
   // Each answers how many it told to end. `reason` is what the client is told.
   std::size_t kill(std::string_view id, std::string reason);

@@ -157,6 +157,9 @@ Result<void> Store::write_now(std::function<Result<void>(SQLite::Database&)> cha
 
 void Store::post(std::string_view what, std::function<Result<void>(SQLite::Database&)> change) { impl_->writer.add(what, std::move(change)); }
 
+void Store::watch(std::function<void(const std::vector<std::string>& tables)> changed) { impl_->writer.watch(std::move(changed)); }
+const Histogram& Store::write_latency() const { return impl_->writer.latency(); }
+
 asio::awaitable<Result<void>> Store::backup(std::filesystem::path to) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   auto initiate = [this, &to, &executor](auto handler) {

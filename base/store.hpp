@@ -11,10 +11,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
 namespace berth {
+
+class Histogram;
 
 struct Migration {
   int number;            // 1, 2, 3, … without gaps
@@ -46,6 +49,12 @@ class Store {
 
   // A consistent copy of the whole store while it is in use (SQLite's backup API), mode 0600. `to` must not exist yet.
   boost::asio::awaitable<Result<void>> backup(std::filesystem::path to);
+
+  // `changed` is called on the writer thread after each commit with the tables that it may have changed, each once. It must be short and must
+  // not wait. One watcher; empty: none. When this returns, the one before is not called any more.
+  void watch(std::function<void(const std::vector<std::string>& tables)> changed);
+  // How long changes took, from being queued to being on disk (or refused).
+  const Histogram& write_latency() const;
 
  private:
   struct Impl;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <cerrno>
@@ -47,6 +48,23 @@ Error store_error(const std::string& path, SQLite::Database* database, const std
 StoreWriter::StoreWriter(std::string path, SQLite::Database database)
     : path_(std::move(path)), database_(std::move(database)), thread_([this] { run(); }) {}
 
+void StoreWriter::watch(std::function<void(const std::vector<std::string>& tables)> changed) {
+  const std::lock_guard lock(watcher_mutex_);
+  watcher_ = std::move(changed);
+}
+
+void StoreWriter::note_table(std::string_view table) {
+  if (std::find(touched_.begin(), touched_.end(), table) == touched_.end()) touched_.emplace_back(table);
+}
+
+// What was rolled back is told as well: looking once too often does no harm.
+void StoreWriter::tell_watcher() {
+  if (touched_.empty()) return;
+  const std::lock_guard lock(watcher_mutex_);
+  if (watcher_) watcher_(touched_);
+  touched_.clear();
+}
+
 StoreWriter::~StoreWriter() {
   {
     const std::lock_guard lock(mutex_);
@@ -84,6 +102,8 @@ void StoreWriter::add(Item item) {
 
 void StoreWriter::run() {
   pthread_setname_np(pthread_self(), "store");
+  const auto note = [](void* self, int, const char*, const char* table, sqlite3_int64) { static_cast<StoreWriter*>(self)->note_table(table); };
+  sqlite3_update_hook(database_.getHandle(), note, this);
   while (true) {
     std::vector<Item> group;
     {
@@ -96,6 +116,7 @@ void StoreWriter::run() {
       queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
     }
     std::vector<Result<void>> results = commit_group(group);
+    tell_watcher();
     for (std::size_t i = 0; i < group.size(); ++i) answer(group[i], std::move(results[i]));
   }
 }
@@ -158,6 +179,7 @@ void StoreWriter::roll_back() {
 }
 
 void StoreWriter::answer(Item& item, Result<void> result) {
+  latency_.observe(std::chrono::steady_clock::now() - item.queued_at);
   if (auto* completion = std::get_if<Completion>(&item.answer)) {
     (*completion)(std::move(result));
   } else if (auto* promise = std::get_if<std::promise<Result<void>>*>(&item.answer)) {

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/histogram.hpp"
 #include "base/result.hpp"
 
 namespace berth {
@@ -44,10 +45,14 @@ class StoreWriter {
   void add(Change change, std::promise<Result<void>>& waiting);
   void add(std::string_view what, Change change);  // nobody waits
 
+  void watch(std::function<void(const std::vector<std::string>& tables)> changed);
+  const Histogram& latency() const { return latency_; }
+
  private:
   struct Item {
     Change change;
     std::variant<std::string, Completion, std::promise<Result<void>>*> answer;  // string: what to log on failure
+    std::chrono::steady_clock::time_point queued_at = std::chrono::steady_clock::now();
   };
 
   void add(Item item);
@@ -57,7 +62,9 @@ class StoreWriter {
   Result<void> commit_alone(const Change& change);
   Result<void> apply(const Change& change);
   void roll_back();
-  static void answer(Item& item, Result<void> result);
+  void answer(Item& item, Result<void> result);
+  void note_table(std::string_view table);
+  void tell_watcher();
 
   const std::string path_;
   SQLite::Database database_;
@@ -66,6 +73,10 @@ class StoreWriter {
   std::deque<Item> queue_;
   bool stopping_ = false;
   bool dropping_ = false;  // the queue is full: say so once
+  std::mutex watcher_mutex_;
+  std::function<void(const std::vector<std::string>&)> watcher_;
+  std::vector<std::string> touched_;  // tables that the group under way has changed
+  Histogram latency_;
   std::thread thread_;
 };
 

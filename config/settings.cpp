@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "base/assert.hpp"
 #include "config/reading.hpp"
@@ -146,6 +147,31 @@ void derive(Settings& s) {
   if (s.workspaces.agent_socket_root.empty()) s.workspaces.agent_socket_root = s.server.run_dir / "agents";
 }
 
+std::string toml_text(const toml::node& node) {
+  std::ostringstream text;
+  node.visit([&text](const auto& value) { text << value; });
+  return std::move(text).str();
+}
+
+// What an admin may read on the pages. A key that holds a secret would be left out here by its name.
+bool is_secret(std::string_view name) {
+  return name.find("secret") != std::string_view::npos || name.find("password") != std::string_view::npos || name.find("token") != std::string_view::npos;
+}
+
+std::vector<SettingInForce> in_force(const toml::table& document) {
+  std::vector<SettingInForce> all;
+  for (const SettingsKey& key : settings_keys()) {
+    if (is_secret(key.name)) continue;
+    SettingInForce row{std::string(key.section), std::string(key.name), std::string(key.default_text), std::string(key.default_text), std::string(key.comment)};
+    if (const toml::node* node = document.at_path(row.section + "." + row.name).node()) {
+      row.value = toml_text(*node);
+      row.given = true;
+    }
+    all.push_back(std::move(row));
+  }
+  return all;
+}
+
 }  // namespace
 
 std::string example_toml() {
@@ -180,6 +206,7 @@ Result<Settings> parse_settings(std::string_view text, std::string_view file) {
   check_together(document.table(), settings, faults);
   if (faults.any()) return Error{ErrorKind::invalid, faults.text()};
   derive(settings);
+  settings.in_force = in_force(document.table());
   return settings;
 }
 

@@ -22,6 +22,12 @@ struct ListenAddress {
 Result<ListenAddress> parse_listen_address(std::string_view text);
 std::string format_listen_address(const ListenAddress& address);
 
+// One key as it holds now, in TOML. `given`: the file has it (perhaps with the value that is the default too).
+struct SettingInForce {
+  std::string section, name, value, default_value, comment;
+  bool given = false;
+};
+
 // A fresh Settings{} is empty: take one from load_settings or default_settings. Paths and names that are empty in the file because they are
 // derived ("empty: …" in the example) are already filled in here.
 struct Settings {
@@ -72,6 +78,8 @@ struct Settings {
     std::int64_t min_rsa_bits = 0;
     std::chrono::seconds max_age{};  // 0: keys may live for ever
   } keys;
+
+  std::vector<SettingInForce> in_force;  // every key, in the order of the table; derived ones as they are in the file
 };
 
 // Reads and checks `path`. The Error's message has one line for every fault in the file, "FILE:LINE: what is wrong", not only for the first.

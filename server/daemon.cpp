@@ -88,6 +88,7 @@ web::WebOptions web_options(const Settings& settings, const std::string& version
   options.certificate_file = settings.web.certificate;
   options.private_key_file = settings.web.private_key;
   options.session_lifetime = settings.web.session_lifetime;
+  options.settings = settings.in_force;
   return options;
 }
 

@@ -44,6 +44,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/status", Need::auditor, get_status},
     {"GET", "/audit", Need::auditor, get_audit},
     {"GET", "/audit/verify", Need::auditor, get_audit_verify},
+    {"GET", "/settings", Need::auditor, get_settings},
+    {"GET", "/events", Need::user, get_events, kByBrowser | kByAdminSocket},
     {"GET", "/backup", Need::admin, get_backup, kByAdminSocket},
 };
 

@@ -108,5 +108,11 @@ boost::asio::awaitable<ApiReply> get_status(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_audit(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_audit_verify(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_backup(ApiCall& call);
+// api_box.cpp
+boost::asio::awaitable<ApiReply> get_settings(ApiCall& call);
+// Load and memory of this machine, to be put into another object; null where the kernel does not say.
+nlohmann::json box_json();
+// api_events.cpp
+boost::asio::awaitable<ApiReply> get_events(ApiCall& call);
 
 }  // namespace berth::web

@@ -76,6 +76,7 @@ asio::awaitable<ApiReply> get_status(ApiCall& call) {
                            {"workspaces_running", all ? nlohmann::json(running) : nlohmann::json(nullptr)},
                            {"ssh_address", options.ssh_address},
                            {"web_address", options.web_address}};
+  status.update(box_json());
   co_return json_response(status);
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/histogram.hpp"
+
 namespace berth::web {
 
 class Counter {
@@ -21,6 +23,8 @@ class Counter {
 struct Counters {
   Counter connections, accepted, handshake_failures, requests, refused, responses[6], proxied, websockets, upstream_connects, upstream_errors, logins, logins_refused,
       bytes_in, bytes_out;
+  Histogram first_byte;  // from a request into a workspace to the head of its answer
+  Histogram loop_lag;    // how late the lane runs what is due
   void count_response(int status) { ++responses[status / 100 % 6]; }
 };
 

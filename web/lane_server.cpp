@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kScratch = 64 * 1024;
 constexpr std::chrono::seconds kHousekeeping{5}, kPresenceAge{60};
-constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::chrono::milliseconds kAcceptPause{100}, kLagLook{1000};
 constexpr std::chrono::milliseconds kDrainLook{10};
 constexpr int kAcceptsPerWakeup = 64;
 
@@ -53,10 +53,11 @@ LaneServer::LaneServer(Lane& own_lane, SharedState& state, SSL_CTX* tls)
                   end_web_session_everywhere(session.id);
                   asio::co_spawn(lane.io, end_login(shared, session.id), asio::detached);
                 }),
-      house_timer_(own_lane.io) {
+      house_timer_(own_lane.io), lag_timer_(own_lane.io) {
   use_tls(tls);
-  ++running_;
+  running_ += 2;
   asio::co_spawn(lane.io, keep_house(), asio::detached);
+  asio::co_spawn(lane.io, measure_lag(), asio::detached);
 }
 
 LaneServer::~LaneServer() = default;
@@ -190,9 +191,20 @@ asio::awaitable<void> LaneServer::keep_house() {
   --running_;
 }
 
+asio::awaitable<void> LaneServer::measure_lag() {
+  while (!stopping_) {
+    lag_timer_.expires_after(kLagLook);
+    auto [error] = co_await lag_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (!error) counters.loop_lag.observe(std::chrono::steady_clock::now() - lag_timer_.expiry());
+  }
+  --running_;
+}
+
 void LaneServer::begin_stop() {
   stopping_ = true;
   house_timer_.cancel();
+  lag_timer_.cancel();
+  for (EventListener* listener : listeners) listener->wake();
   for (const auto& listener : listeners_) {
     boost::system::error_code ignored;
     listener->close(ignored);

@@ -5,11 +5,13 @@
 #include <boost/asio/thread_pool.hpp>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/store.hpp"
 #include "web/connection.hpp"
 #include "web/counters.hpp"
+#include "web/events.hpp"
 #include "web/origins.hpp"
 #include "web/presence.hpp"
 #include "web/rate_limit.hpp"
@@ -28,6 +30,7 @@ struct SharedState {
   Origins origins;
   std::string csrf_secret;
   std::chrono::steady_clock::time_point started_at = std::chrono::steady_clock::now();
+  std::shared_ptr<EventHub> events = std::make_shared<EventHub>();
   std::vector<std::unique_ptr<LaneServer>> lanes;
   boost::asio::thread_pool background{1};  // for the few requests that read much (verifying the audit trail)
 };
@@ -49,6 +52,7 @@ class LaneServer {
   StartTasks starts;
   Upstreams upstreams;
   Presences presences;
+  std::unordered_set<EventListener*> listeners;  // event streams of this lane
 
   boost::asio::any_io_executor executor() const { return lane.io.get_executor(); }
   const WebLimits& limits() const { return shared.options.limits; }
@@ -74,12 +78,13 @@ class LaneServer {
   boost::asio::awaitable<void> serve(std::unique_ptr<Connection> connection, Listening what);
   boost::asio::awaitable<void> serve_requests(Connection& connection, Listening what);
   boost::asio::awaitable<void> keep_house();
+  boost::asio::awaitable<void> measure_lag();
   void take_connection(FileDescriptor socket, Peer peer, Listening what, bool secure);
   void start_connection(std::unique_ptr<Connection> connection, Listening what);
 
   SslContextHandle tls_;
   std::vector<std::shared_ptr<boost::asio::posix::stream_descriptor>> listeners_;
-  boost::asio::steady_timer house_timer_;
+  boost::asio::steady_timer house_timer_, lag_timer_;
   Connection* first_ = nullptr;  // open connections
   std::size_t open_ = 0, running_ = 0;
   bool stopping_ = false;

@@ -1,5 +1,10 @@
 #include "web/metrics.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "auth/sessions.hpp"
 #include "web/lane_server.hpp"
 
 namespace berth::web {
@@ -29,9 +34,50 @@ void append_head(std::string& out, std::string_view name, std::string_view type,
   out += "# HELP " + std::string(name) + " " + std::string(help) + "\n# TYPE " + std::string(name) + " " + std::string(type) + "\n";
 }
 
+struct HistogramRow {
+  std::string_view name, help;
+  Histogram Counters::*histogram;
+};
+constexpr HistogramRow kHistograms[] = {
+    {"berth_web_first_byte_seconds", "From a request into a workspace to the head of its answer.", &Counters::first_byte},
+    {"berth_lane_lag_seconds", "How late a lane runs what is due, looked at once a second.", &Counters::loop_lag},
+};
+
+void append_histograms(std::string& out, const SharedState& shared) {
+  for (const HistogramRow& row : kHistograms) {
+    append_head(out, row.name, "histogram", row.help);
+    for (const auto& lane : shared.lanes) (lane->counters.*row.histogram).append_to(out, row.name, fmt::format("lane=\"{}\"", lane->lane.index));
+  }
+  append_head(out, "berth_store_write_seconds", "histogram", "From asking for a change of the store to having it on disk.");
+  shared.services.store.write_latency().append_to(out, "berth_store_write_seconds", "");
+}
+
+using Totals = std::map<std::string, auth::Sessions::Totals>;
+
+void append_sessions(std::string& out, const Totals& totals) {
+  append_head(out, "berth_sessions_live", "gauge", "Live sessions by kind; a connection holds others.");
+  for (const auto& [kind, of] : totals) out += fmt::format("berth_sessions_live{{kind=\"{}\"}} {}\n", kind, of.live);
+  append_head(out, "berth_sessions_opened_total", "counter", "Sessions opened, by kind.");
+  for (const auto& [kind, of] : totals) out += fmt::format("berth_sessions_opened_total{{kind=\"{}\"}} {}\n", kind, of.opened);
+  append_head(out, "berth_sessions_bytes_total", "counter", "Payload from (in) and to (out) clients, by kind; a connection's is the sum of its channels'.");
+  for (const auto& [kind, of] : totals)
+    out += fmt::format("berth_sessions_bytes_total{{kind=\"{0}\",direction=\"in\"}} {1}\nberth_sessions_bytes_total{{kind=\"{0}\",direction=\"out\"}} {2}\n", kind, of.bytes_in, of.bytes_out);
+}
+
+void append_workspaces(std::string& out, const std::vector<workspaces::WorkspaceStatus>& all) {
+  using workspaces::WorkspaceState;
+  append_head(out, "berth_workspaces", "gauge", "Workspaces by state.");
+  for (const auto state : {WorkspaceState::stopped, WorkspaceState::starting, WorkspaceState::running, WorkspaceState::stopping, WorkspaceState::failed}) {
+    const auto count = std::count_if(all.begin(), all.end(), [state](const auto& status) { return status.state == state; });
+    out += fmt::format("berth_workspaces{{state=\"{}\"}} {}\n", workspaces::name_of(state), count);
+  }
+}
+
 }  // namespace
 
-std::string metrics_text(const SharedState& shared) {
+boost::asio::awaitable<std::string> metrics_text(LaneServer& asked) {
+  const SharedState& shared = asked.shared;
+  const auto workspaces = co_await shared.services.manager.list(asked.lane, {});
   std::string out;
   for (const MetricRow& row : kMetrics) {
     append_head(out, row.name, row.type, row.help);
@@ -43,10 +89,13 @@ std::string metrics_text(const SharedState& shared) {
     for (int status_class = 1; status_class <= 5; ++status_class)
       out += "berth_web_responses_total{lane=\"" + std::to_string(lane->lane.index) + "\",class=\"" + std::to_string(status_class) + "xx\"} " +
              std::to_string(lane->counters.responses[status_class].get()) + "\n";
-  append_head(out, "berth_sessions_live", "gauge", "Live sessions of all kinds.");
-  out += "berth_sessions_live " + std::to_string(shared.services.sessions.live().size()) + "\n";
+  append_histograms(out, shared);
+  append_sessions(out, shared.services.sessions.totals());
+  if (workspaces) append_workspaces(out, *workspaces);
+  append_head(out, "berth_event_streams", "gauge", "Pages that listen for changes.");
+  out += fmt::format("berth_event_streams {}\n", shared.events->count());
   if (shared.services.more_metrics) out += shared.services.more_metrics();
-  return out;
+  co_return out;
 }
 
 }  // namespace berth::web

@@ -69,18 +69,18 @@ Response ready_response(LaneServer& lane) {
 }
 
 // Health, readiness and metrics, the same on both faces. nullopt: another path.
-std::optional<Response> service_page(LaneServer& lane, const Connection& client, const Caller& caller) {
+asio::awaitable<std::optional<Response>> service_page(LaneServer& lane, const Connection& client, Caller caller) {
   const std::string_view path = client.head.path();
-  if (path == "/healthz") return json_response({{"alive", true}});
-  if (path == "/readyz") return ready_response(lane);
-  if (path != "/metrics") return std::nullopt;
+  if (path == "/healthz") co_return json_response({{"alive", true}});
+  if (path == "/readyz") co_return ready_response(lane);
+  if (path != "/metrics") co_return std::nullopt;
   // Who is logged in, and how often, is nobody's business outside the machine.
   if (!caller.admin_socket && !caller.reads_all() && !is_loopback(client.peer.address))
-    return error_response(403, "denied", "Metrics are for this machine, admins and auditors.");
+    co_return error_response(403, "denied", "Metrics are for this machine, admins and auditors.");
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = metrics_text(lane.shared);
-  return response;
+  response.body = co_await metrics_text(lane);
+  co_return response;
 }
 
 // "/w/USER/NAME/…": over to the workspace origin with a one-time code. Another's workspace does not exist.
@@ -112,10 +112,9 @@ asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client) {
   Response response;
   if (workspace) {
     response = co_await cross_over(lane, client, std::move(caller));
-  } else if (auto page = service_page(lane, client, caller)) {
-    response = std::move(*page);
   } else {
-    response = lane.shared.files.answer(client.head);
+    auto page = co_await service_page(lane, client, std::move(caller));
+    response = page ? std::move(*page) : lane.shared.files.answer(client.head);
   }
   add_security_headers(response, !workspace);
   (void)co_await client.send(std::move(response));
@@ -127,7 +126,9 @@ asio::awaitable<void> serve_admin(LaneServer& lane, Connection& client) {
     co_return co_await serve_api(lane, client, std::move(caller));
   }
   Response response = error_response(404, "not_found", "The admin socket answers /api/v1, /healthz, /readyz and /metrics.");
-  if (auto page = service_page(lane, client, admin_caller())) response = std::move(*page);
+  Caller caller = admin_caller();
+  auto page = co_await service_page(lane, client, std::move(caller));
+  if (page) response = std::move(*page);
   add_security_headers(response, false);
   (void)co_await client.send(std::move(response));
 }

@@ -72,6 +72,7 @@ class Exchange {
   ResponseHead response_;
   std::uint64_t body_left_ = 0;
   ChunkScanner chunks_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point waiting_since_{};
   bool uploaded_ = true, answered_ = false, reusable_ = false, body_done_ = false, broken_body_ = false, decode_ = false;
 };
@@ -164,7 +165,10 @@ asio::awaitable<Result<void>> Exchange::read_head() {
     if (auto error = parse_response(std::string_view(in_).substr(0, head_size_), method_, response_))
       co_return Error{ErrorKind::protocol, "the workspace's server answered wrongly: " + std::string(error->why)};
     if (response_.status == 101 && !good_upgrade()) co_return Error{ErrorKind::protocol, "the workspace's server changed the protocol unasked"};
-    if (response_.status >= 200 || response_.status == 101) co_return Result<void>{};
+    if (response_.status >= 200 || response_.status == 101) {
+      lane_.counters.first_byte.observe(std::chrono::steady_clock::now() - begun_);
+      co_return Result<void>{};
+    }
     in_.erase(0, head_size_);  // 100 and 103: we have answered Expect ourselves
     scanner.reset();
     ++interim;

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "auth/host_keys.hpp"
+#include "auth/sessions.hpp"
 #include "base/log.hpp"
 #include "web/lane_server.hpp"
 #include "web/tls.hpp"
@@ -32,6 +33,14 @@ Result<void> check_options(const WebOptions& options) {
   if (host_of(options.portal_url) != host_of(options.workspace_url))
     return Error{ErrorKind::invalid, "web.public_url and web.workspace_public_url must name the same host and differ in the port"};
   return {};
+}
+
+// The watchers share the hub: they may be called while, and after, the server goes away.
+void watch_changes(const SharedState& shared) {
+  const auto hub = shared.events;
+  shared.services.store.watch([hub](const std::vector<std::string>& tables) { hub->publish_tables(tables); });
+  shared.services.sessions.watch([hub](const std::string& user) { hub->publish(Topic::sessions, user); });
+  shared.services.manager.watch([hub](const std::string& user) { hub->publish(Topic::workspaces, user); });
 }
 
 }  // namespace
@@ -119,6 +128,7 @@ Result<std::unique_ptr<WebServer>> WebServer::create(WebOptions options, WebServ
   auto secret = auth::load_or_make_secret(services.store, "csrf");
   if (!secret) return secret.error();
   auto impl = std::make_unique<Impl>(std::move(options), std::move(services), std::move(*files), std::move(*secret), std::move(*identity), std::move(tls_files));
+  watch_changes(impl->shared);
   return std::unique_ptr<WebServer>(new WebServer(std::move(impl)));
 }
 

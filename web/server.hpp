@@ -15,6 +15,7 @@
 #include "base/handles.hpp"
 #include "base/lane.hpp"
 #include "base/result.hpp"
+#include "config/settings.hpp"
 
 namespace berth {
 class Clock;
@@ -48,6 +49,11 @@ struct WebLimits {
   std::size_t api_body_bytes = 64 * 1024;
   std::size_t connections_per_lane = 10'000;         // more are closed at once
   std::size_t login_attempts = 20;                   // for one address in one minute
+  std::chrono::milliseconds event_look{1'000};       // how often an event stream sees whether its login is still good
+  std::chrono::milliseconds event_gather{150};       // what happens within this time is told as one
+  std::chrono::milliseconds event_pulse{3'000};      // how often moved counters are told
+  std::chrono::milliseconds event_heartbeat{15'000};
+  std::size_t event_streams_per_login = 16;
 };
 
 struct WebOptions {
@@ -64,6 +70,7 @@ struct WebOptions {
   std::filesystem::path state_dir;    // a self-signed certificate is kept in state_dir/tls
   std::filesystem::path ui_dir;       // the built portal app (index.html and assets/)
   std::filesystem::path certificate_file, private_key_file;  // PEM, reread when they change; both empty: self-signed
+  std::vector<SettingInForce> settings;  // what GET /settings shows
   std::chrono::seconds session_lifetime{12 * 3600};          // Max-Age of the session cookie
   WebLimits limits;
 };

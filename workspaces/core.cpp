@@ -35,6 +35,13 @@ Core::EntryPtr Core::entry(const WorkspaceId& id) {
 void Core::tell(const EntryPtr& entry, std::string_view line) {
   entry->status.detail = line;
   for (Progress* report : entry->reports) (*report)(line);
+  note_change(entry);
+}
+
+// Wakes who waits for this workspace, and tells who watches all.
+void Core::note_change(const EntryPtr& entry) {
+  entry->changed.notify();
+  if (watcher_) watcher_(entry->status.id.user);
 }
 
 asio::awaitable<Result<void>> Core::start() {
@@ -105,7 +112,7 @@ void Core::apply(const EntryPtr& entry, const KeeperRecord& record) {
   entry->status.started_at = record.state == WorkspaceState::running ? record.started_at : Timestamp{};
   entry->uid = record.uid;
   if (!record.home.empty()) entry->home = record.home;
-  entry->changed.notify();
+  note_change(entry);
 }
 
 void Core::set_stopped(const EntryPtr& entry, WorkspaceState state, std::string detail) {
@@ -114,7 +121,7 @@ void Core::set_stopped(const EntryPtr& entry, WorkspaceState state, std::string 
   entry->status.started_at = {};
   entry->pid = 0;
   drop_links(entry);
-  entry->changed.notify();
+  note_change(entry);
 }
 
 void Core::on_ended(const KeeperRecord& record) {
@@ -164,7 +171,7 @@ asio::awaitable<void> Core::run_start(EntryPtr entry, std::shared_ptr<Starting> 
   const WorkspaceId id = entry->status.id;
   const auto began = steady_clock::now();
   EnsureEvents events;
-  events.progress = [entry](const std::string& line) {
+  events.progress = [this, entry](const std::string& line) {
     entry->status.state = WorkspaceState::starting;
     tell(entry, line);
   };
@@ -188,15 +195,17 @@ asio::awaitable<void> Core::run_start(EntryPtr entry, std::shared_ptr<Starting> 
   log_debug("workspace.ensured", {{"user", id.user}, {"workspace", id.name},
                                   {"ms", std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - began).count()}});
   entry->starting.reset();
-  entry->changed.notify();
+  note_change(entry);
 }
 
 asio::awaitable<Result<void>> Core::stop(WorkspaceId id) {
   const EntryPtr known = entry(id);
   if (known->status.state == WorkspaceState::running) known->status.state = WorkspaceState::stopping;
+  note_change(known);
   const auto stopped = co_await keeper_->stop(id);
   if (stopped.has_error()) {
     if (known->status.state == WorkspaceState::stopping) known->status.state = WorkspaceState::running;
+    note_change(known);
     co_return stopped.error();
   }
   log_info("workspace.stopped", {{"user", id.user}, {"workspace", id.name}});
@@ -207,9 +216,11 @@ asio::awaitable<Result<void>> Core::stop(WorkspaceId id) {
 asio::awaitable<Result<void>> Core::remove(WorkspaceId id, bool with_home, bool forget) {
   const EntryPtr known = entry(id);
   if (known->status.state == WorkspaceState::running) known->status.state = WorkspaceState::stopping;
+  note_change(known);
   const auto removed = co_await keeper_->remove(id, with_home);
   if (removed.has_error()) {
     if (known->status.state == WorkspaceState::stopping) known->status.state = WorkspaceState::running;
+    note_change(known);
     co_return removed.error();
   }
   log_info("workspace.removed", {{"user", id.user}, {"workspace", id.name}, {"with_home", with_home}});
@@ -221,6 +232,7 @@ asio::awaitable<Result<void>> Core::remove(WorkspaceId id, bool with_home, bool 
     if (known->listener) known->listener->close();
     entries_.erase(id);
   }
+  note_change(known);
   co_return Result<void>();
 }
 

@@ -1,6 +1,7 @@
 // The state machine of workspaces: starts, stops and adopts them through the keeper, and admits their agents. Lives on lane 0;
 // the links that it makes are handed to their lanes.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@ class Core {
   // Everything below: on lane 0.
   boost::asio::awaitable<Result<void>> start();
   void shutdown();
+  void watch(std::function<void(const std::string& user)> changed) { watcher_ = std::move(changed); }
   // When it succeeds, the link is in the lane's table (posted there before the caller can be told). `report` may be called
   // until it returns.
   boost::asio::awaitable<Result<void>> open(WorkspaceId id, std::size_t lane, Progress report);
@@ -67,7 +69,8 @@ class Core {
   void on_link_closed(WorkspaceId id, std::size_t lane, std::uint64_t serial);
   void drop_links(const EntryPtr& entry);
   void drop_link(const EntryPtr& entry, std::size_t lane);
-  static void tell(const EntryPtr& entry, std::string_view line);
+  void tell(const EntryPtr& entry, std::string_view line);
+  void note_change(const EntryPtr& entry);
 
   const ManagerOptions options_;
   Lanes& lanes_;
@@ -78,6 +81,7 @@ class Core {
   std::uint64_t last_serial_ = 0;
   bool synchronized_ = false, shut_down_ = false;
   Changes synchronized_changed_;
+  std::function<void(const std::string& user)> watcher_;
 };
 
 }  // namespace berth::workspaces

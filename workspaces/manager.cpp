@@ -85,6 +85,7 @@ class ManagerImpl final : public Manager {
   }
   asio::awaitable<Result<void>> start() override { co_return co_await core_.start(); }
   void shutdown() override { core_.shutdown(); }
+  void watch(std::function<void(const std::string& user)> changed) override { core_.watch(std::move(changed)); }
 
   asio::awaitable<Result<Jupyter>> jupyter(Lane& lane, WorkspaceId id, Progress progress) override {
     LaneLinks::Entry entry;

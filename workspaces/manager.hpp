@@ -55,6 +55,8 @@ class Manager {
   // The Jupyter service of a workspace: starts it on demand. `token` must only be sent upstream.
   struct Jupyter { std::string socket_path; std::string token; };
   virtual boost::asio::awaitable<Result<Jupyter>> jupyter(Lane& lane, WorkspaceId id, Progress progress) = 0;
+  // `changed` is called on lane 0 with the user whenever the status of a workspace of theirs has changed. One watcher; set it before start().
+  virtual void watch(std::function<void(const std::string& user)> changed) = 0;
   // Begins to listen for agents and adopts what runs already (found by label). Call once, on lane 0.
   virtual boost::asio::awaitable<Result<void>> start() = 0;
   // Does the keeper answer? Without it nothing can be started. From any thread.

@@ -134,6 +134,7 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
 
 asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::socket socket, ConnectionLimits::Place place) {
   const auto executor = co_await asio::this_coro::executor;
+  const auto began = std::chrono::steady_clock::now();
   boost::system::error_code ignored;
   const std::string client = describe(socket.remote_endpoint(ignored)), server = describe(socket.local_endpoint(ignored));
   gateway.connections_.fetch_add(1, std::memory_order_relaxed);
@@ -141,11 +142,13 @@ asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::so
 
   auto session = co_await ssh::Session::handshake(std::move(socket), gateway.ssh_options_);
   if (!session) {
+    gateway.handshakes_failed_.fetch_add(1, std::memory_order_relaxed);
     log_info("ssh.handshake_failed", {{"from", client}, {"error", session.error().message}});
     co_return;
   }
   std::shared_ptr<Connection> connection = co_await gateway.log_in(lane, *session, client, server);
   if (!connection) co_return;
+  gateway.login_latency_.observe(std::chrono::steady_clock::now() - began);
   place.give_back();
   const ConnectionLimits::Place user_place = gateway.services_.limits.of_user(connection->user.name);
   if (!user_place) {
@@ -177,9 +180,12 @@ std::string Gateway::metrics() const {
     std::string text = "# HELP " + std::string(name) + " " + std::string(help) + "\n# TYPE " + std::string(name) + " " + std::string(type) + "\n";
     return text + std::string(name) + " " + std::to_string(value) + "\n";
   };
-  return line("berth_ssh_connections", "gauge", "SSH connections open now.", static_cast<std::uint64_t>(std::max(0, connections()))) +
+  std::string latency = "# HELP berth_ssh_login_seconds From accepting a connection to its login.\n# TYPE berth_ssh_login_seconds histogram\n";
+  login_latency_.append_to(latency, "berth_ssh_login_seconds", "");
+  return latency + line("berth_ssh_connections", "gauge", "SSH connections open now.", static_cast<std::uint64_t>(std::max(0, connections()))) +
          line("berth_ssh_accepted_total", "counter", "SSH connections accepted.", accepted_.load()) +
          line("berth_ssh_refused_startups_total", "counter", "SSH connections closed because too many had not logged in.", refused_full_.load()) +
+         line("berth_ssh_failed_handshakes_total", "counter", "SSH connections that ended before they could log in.", handshakes_failed_.load()) +
          line("berth_ssh_logins_total", "counter", "Successful SSH logins.", logins_.load()) +
          line("berth_ssh_failed_logins_total", "counter", "SSH connections that ended without a login.", failed_logins_.load());
 }

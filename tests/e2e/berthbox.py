@@ -1,6 +1,7 @@
 """A private Berth for the tests: started by scripts/up in a state directory of its own, driven by real clients."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -186,6 +187,28 @@ class Box:
         self.berth("user", "add", name)
         self.berth("key", "add", name, f"{key}.pub")
         return self.client(name, key)
+
+    def get(self, path):
+        """The text of a path on the admin socket, such as /metrics."""
+        return self._ask("GET", path)
+
+    def request(self, method, path, body=None):
+        """A request of the HTTP API on the admin socket: the parsed answer; fails on an error."""
+        return json.loads(self._ask(method, "/api/v1" + path, None if body is None else json.dumps(body)))
+
+    def _ask(self, method, path, body=None):
+        connection = http.client.HTTPConnection("localhost", timeout=60)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.state / "admin.sock"))
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise AssertionError(f"{method} {path}: {answer.status} {text}")
+        return text
 
     # -- what must be true of the store
     def backup(self, name="backup.db"):

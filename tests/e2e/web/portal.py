@@ -12,6 +12,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync"]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SCREENSHOTS = ROOT / "build/screenshots"
+AXE = ROOT / "web/ui/node_modules/axe-core/axe.min.js"
 NO_CODES = {"error": {"kind": "unavailable", "message": "this test uses no codes"}}
 
 
@@ -24,6 +25,14 @@ def web_link(client):
 def shoot(page, name):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def faults(page):
+    """What axe-core finds serious or critical on the page as it is now, one line each."""
+    page.evaluate(AXE.read_text() + "; 0")  # not as a script of the page: its content policy would refuse that
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations)")
+    return [f"{fault['id']}: {fault['help']}: {[node['html'][:200] for node in fault['nodes'][:3]]}" for fault in found
+            if fault["impact"] in ("serious", "critical")]
 
 
 def patient(goto):

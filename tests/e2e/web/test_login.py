@@ -111,7 +111,7 @@ def test_log_out(portal, ada):
 def test_end_another_browser(portal, ada):
     """A browser that is logged in can be logged out from another, on the page of sessions."""
     here, there = portal.log_in(ada), portal.log_in(ada, user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
-    here.goto("/sessions")
+    here.goto("/logins")
     row = here.get_by_role("table", name="Browsers").get_by_role("row").filter(has_text="Firefox on Linux").first
     row.get_by_role("button", name=re.compile("Log out")).click()
     here.get_by_role("dialog").get_by_role("button", name="Log out").click()

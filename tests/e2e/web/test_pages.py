@@ -5,11 +5,13 @@ import re
 import pytest
 
 from berthbox import fingerprint, make_key
-from portal import DESKTOP, PHONE, shoot, shown_code
+from portal import DESKTOP, PHONE, faults, shoot, shown_code
 
-PAGES = {"home": ("/", "Workspaces"), "keys": ("/keys", "My keys"), "sessions": ("/sessions", "Sessions")}
-ADMIN_PAGES = {"overview": ("/admin", "Overview"), "users": ("/admin/users", "Users"), "user": ("/admin/users/ada", "ada"),
-               "all-sessions": ("/admin/sessions", "All sessions"), "audit": ("/admin/audit", "Audit")}
+PAGES = {"home": ("/", "Workspaces"), "connect": ("/connect", "Connect"), "keys": ("/keys", "My keys"), "sessions": ("/sessions", "Sessions"),
+         "logins": ("/logins", "Logins and tokens")}
+ADMIN_PAGES = {"overview": ("/admin", "Overview"), "users": ("/admin/users", "Users"), "user": ("/admin/users/ada", "ada"), "all-keys": ("/admin/keys", "Keys"),
+               "all-sessions": ("/admin/sessions", "All sessions"), "audit": ("/admin/audit", "Audit"), "settings": ("/admin/settings", "Settings in force")}
+SCREENS = {"desktop": DESKTOP, "phone": PHONE}
 
 
 def look(page, name, path, heading, width):
@@ -19,24 +21,50 @@ def look(page, name, path, heading, width):
     assert page.get_by_role("alert").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
     shoot(page, f"{name}-{width}")
+    assert faults(page) == [], f"{name} at {width} pixels"
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_page(portal, ada, admin, viewport):
-    """Every page opens without an error, fits the screen, asks no other host for anything and breaks no content policy."""
-    width = viewport["width"]
-    stranger = portal.open(viewport=viewport, codes=True)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_page(portal, ada, admin, screen, scheme):
+    """Every page opens without an error, fits the screen, asks no other host for anything, breaks no content policy, and axe finds nothing serious."""
+    viewport = SCREENS[screen]
+    width = f"{scheme}-{viewport['width']}"
+    stranger = portal.open(viewport=viewport, scheme=scheme, codes=True)
     stranger.goto("/login")
     shown_code(stranger)
     shoot(stranger, f"login-{width}")
-    page = portal.log_in(ada, viewport=viewport)
-    for name, (path, heading) in PAGES.items():
-        look(page, name, path, heading, width)
-    boss = portal.log_in(admin, viewport=viewport, scheme="dark")
+    assert faults(stranger) == []
+    boss = portal.log_in(admin, viewport=viewport, scheme=scheme)
     for name, (path, heading) in {**PAGES, **ADMIN_PAGES}.items():
-        look(boss, f"{name}-dark", path, heading, width)
+        look(boss, name, path, heading, width)
     assert portal.complaints == []
     assert portal.hosts == {f"localhost:{portal.box.web_port}"}
+
+
+def test_a_user_sees_no_admin_pages(portal, ada):
+    """Who is no administrator is not shown the way to those pages, and is told so on their addresses."""
+    page = portal.log_in(ada)
+    assert page.get_by_role("link", name="Audit").count() == 0
+    for path, _ in ADMIN_PAGES.values():
+        page.goto(path)
+        page.get_by_role("heading", name="Not for you").wait_for()
+
+
+def test_menu_on_a_phone(portal, ada):
+    """On a phone the pages are behind a button, which says whether they are shown; Escape hides them."""
+    page = portal.log_in(ada, viewport=PHONE)
+    menu = page.get_by_role("button", name="Pages")
+    assert menu.get_attribute("aria-expanded") == "false"
+    assert not page.get_by_role("link", name="Connect", exact=True).first.is_visible() or page.locator(".nav").is_hidden()
+    menu.click()
+    page.get_by_role("navigation").get_by_role("link", name="My keys").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("navigation").wait_for(state="hidden")
+    menu.click()
+    page.get_by_role("navigation").get_by_role("link", name="My keys").click()
+    page.get_by_role("heading", name="My keys", level=1).wait_for()
+    page.get_by_role("navigation").wait_for(state="hidden")
 
 
 def test_first_load_is_small(portal, box):
@@ -49,8 +77,10 @@ def test_first_load_is_small(portal, box):
 
 
 def test_connect_block(portal, box, ada, tmp_path):
-    """The entry for ~/.ssh/config that Home shows works: `ssh berth` gets into the workspace."""
+    """The entry for ~/.ssh/config that Connect shows works: `ssh berth` gets into the workspace; VS Code is opened by the same name."""
     page = portal.log_in(ada)
+    page.get_by_role("navigation").get_by_role("link", name="Connect").click()
+    assert page.get_by_role("link", name="Open in VS Code").get_attribute("href") == "vscode://vscode-remote/ssh-remote+berth/home/ada"
     entry = page.get_by_label("~/.ssh/config", exact=True).inner_text()
     config = tmp_path / "config"
     config.write_text(entry.rstrip("\n") + f"\n    IdentityFile {ada.key}\n    StrictHostKeyChecking accept-new\n    UserKnownHostsFile {tmp_path}/known\n    BatchMode yes\n")

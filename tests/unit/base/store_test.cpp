@@ -14,6 +14,7 @@
 #include <set>
 #include <thread>
 
+#include "base/histogram.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace berth {
@@ -52,6 +53,19 @@ TEST_F(StoreTest, MigratesFromEmptyAndForward) {
   EXPECT_EQ(store->open_reader()->execAndGet("SELECT more FROM t").getString(), "x");
   EXPECT_EQ(store->open_reader()->execAndGet("PRAGMA user_version").getInt(), 2);
   EXPECT_EQ(store->open_reader()->execAndGet("PRAGMA journal_mode").getString(), "wal");
+}
+
+TEST_F(StoreTest, TellsWhichTablesChanged) {
+  const auto store = open_store(path, kBoth);
+  std::vector<std::vector<std::string>> told;  // written by the writer thread before write_now() returns
+  store->watch([&told](const std::vector<std::string>& tables) { told.push_back(tables); });
+  ASSERT_TRUE(store->write_now(insert(1)).has_value());
+  ASSERT_TRUE(store->write_now([](SQLite::Database& db) -> Result<void> { db.execAndGet("SELECT count(*) FROM t"); return {}; }).has_value());
+  ASSERT_TRUE(store->write_now([](SQLite::Database& db) -> Result<void> { db.exec("UPDATE t SET more = 'y'; DELETE FROM t WHERE n = 1"); return {}; }).has_value());
+  store->watch({});
+  ASSERT_TRUE(store->write_now(insert(2)).has_value());
+  EXPECT_EQ(told, (std::vector<std::vector<std::string>>{{"t"}, {"t"}}));
+  EXPECT_EQ(store->write_latency().count(), 4u);
 }
 
 TEST_F(StoreTest, RefusesANewerSchema) {

@@ -134,5 +134,20 @@ TEST(Settings, AddressesRoundTrip) {
   }
 }
 
+TEST(Settings, TellWhatIsInForce) {
+  const Settings settings = parse_settings("[ssh]\nmax_startups = 7\nenv_allow = [\"A\", \"B_*\"]\n[server]\ndrain = \"5s\"\n", "test").value();
+  std::size_t given = 0;
+  for (const SettingInForce& row : settings.in_force) {
+    SCOPED_TRACE(row.section + "." + row.name);
+    given += row.given ? 1 : 0;
+    if (!row.given) EXPECT_EQ(row.value, row.default_value);
+    if (row.name == "max_startups") EXPECT_EQ(row.value, "7");
+    if (row.name == "drain") EXPECT_TRUE(row.value == "\"5s\"" || row.value == "'5s'") << row.value;
+    if (row.name == "env_allow") EXPECT_NE(row.value.find("B_*"), std::string::npos) << row.value;
+    EXPECT_FALSE(row.comment.empty());
+  }
+  EXPECT_EQ(given, 3u);
+}
+
 }  // namespace
 }  // namespace berth

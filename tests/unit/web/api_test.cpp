@@ -38,6 +38,8 @@ constexpr Example kExamples[] = {
     {"/status", "GET", "/status", ""},
     {"/audit", "GET", "/audit", ""},
     {"/audit/verify", "GET", "/audit/verify", ""},
+    {"/events", "GET", "/events", ""},
+    {"/settings", "GET", "/settings", ""},
     {"/backup", "GET", "/backup", ""},
     {"/logout", "POST", "/logout", ""},
     {"/ssh/link", "POST", "/ssh/link", ""},
@@ -58,7 +60,7 @@ TEST_F(Api, EveryRouteAsksForItsRole) {
   for (const Route& route : api_routes()) {
     const Example* example = example_of(route);
     ASSERT_TRUE(example) << "no example for " << route.method << " " << route.pattern;
-    if (route.pattern == "/logout") continue;
+    if (route.pattern == "/logout" || route.pattern == "/events") continue;  // the second does not end: events_test.cpp
     SCOPED_TRACE(std::string(route.method) + " " + example->path);
     const std::string path = "/api/v1" + std::string(example->path), method(route.method);
     Wire stranger = portal();

@@ -89,9 +89,12 @@ class FakeManager final : public workspaces::Manager {
     co_return std::shared_ptr<tunnels::AgentLink>(link_);
   }
   bool keeper_connected() const override { return true; }
-  asio::awaitable<Result<void>> stop(Lane&, workspaces::WorkspaceId) override {
-    const std::lock_guard lock(state_.mutex);
-    state_.running = false;
+  asio::awaitable<Result<void>> stop(Lane&, workspaces::WorkspaceId id) override {
+    {
+      const std::lock_guard lock(state_.mutex);
+      state_.running = false;
+    }
+    if (state_.watcher) state_.watcher(id.user);
     co_return Result<void>{};
   }
   asio::awaitable<Result<void>> reset(Lane&, workspaces::WorkspaceId) override { co_return Result<void>{}; }
@@ -116,6 +119,7 @@ class FakeManager final : public workspaces::Manager {
   }
   asio::awaitable<Result<void>> start() override { co_return Result<void>{}; }
   void shutdown() override {}
+  void watch(std::function<void(const std::string& user)> changed) override { state_.watcher = std::move(changed); }
 
  private:
   FakeWorkspaces& state_;

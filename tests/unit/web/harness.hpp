@@ -78,6 +78,7 @@ struct FakeWorkspaces {
   bool running = true;
   int starts = 0;
   std::vector<std::string> removed;
+  std::function<void(const std::string& user)> watcher;  // set by the server at its start
 };
 std::unique_ptr<workspaces::Manager> make_fake_manager(FakeWorkspaces& state);
 

@@ -187,7 +187,27 @@ TEST_F(Http, CountsWhatItDoes) {
   const std::string metrics = get("/metrics").body;
   EXPECT_NE(metrics.find("berth_web_refused_total{lane=\"0\"} 1\n"), std::string::npos) << metrics;
   EXPECT_NE(metrics.find("berth_web_responses_total{lane=\"0\",class=\"4xx\"} 1\n"), std::string::npos);
-  EXPECT_NE(metrics.find("berth_sessions_live 0\n"), std::string::npos);
+  EXPECT_NE(metrics.find("berth_workspaces{state=\"running\"} 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("berth_store_write_seconds_count "), std::string::npos);
+  EXPECT_NE(metrics.find("berth_lane_lag_seconds_bucket{lane=\"0\",le=\"+Inf\"} "), std::string::npos);
+}
+
+TEST_F(Http, CountsSessionsAndTheirBytes) {
+  auth::SessionRecord record;
+  record.user = "ada";
+  record.kind = "shell";
+  const auto open = sessions->open(record, lane.io.get_executor(), {});
+  open->bytes_in = 3;
+  open->bytes_out = 5;
+  const auto closed = sessions->open(record, lane.io.get_executor(), {});
+  closed->bytes_in = 10;
+  sessions->close(closed, "exit 0");
+  const std::string metrics = get("/metrics").body;
+  EXPECT_NE(metrics.find("berth_sessions_live{kind=\"shell\"} 1\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("berth_sessions_opened_total{kind=\"shell\"} 2\n"), std::string::npos);
+  EXPECT_NE(metrics.find("berth_sessions_bytes_total{kind=\"shell\",direction=\"in\"} 13\n"), std::string::npos);
+  EXPECT_NE(metrics.find("berth_sessions_bytes_total{kind=\"shell\",direction=\"out\"} 5\n"), std::string::npos);
+  sessions->close(open, "exit 0");
 }
 
 TEST_F(Http, TellsWhetherItIsReady) { EXPECT_EQ(get("/readyz").json()["ready"], true); }

@@ -2,8 +2,8 @@
 // Nothing of it is in the build. The page code is approved after a few seconds; the log-in link token is "demo".
 const ago = (seconds) => new Date(Date.now() - seconds * 1000).toISOString();
 const FINGERPRINT = 'SHA256:Zk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3iRaPfKx5QwT';
-const key = (user, comment, over = {}) => ({ fingerprint: FINGERPRINT.replace('Zk9', comment.slice(0, 3)), user, type: 'ssh-ed25519', comment, state: 'active',
-  added_at: ago(8640000), expires_at: null, revoked_at: null, last_used_at: ago(312), last_used_from: '203.0.113.7', ...over });
+const key = (user, comment, over = {}) => ({ fingerprint: FINGERPRINT.replace('Zk9', comment.slice(0, 3)), user, type: 'ssh-ed25519', comment, state: 'active', refusal: null, notice: null,
+  added_at: ago(8640000), expires_at: null, ends_at: over.expires_at ?? null, superseded_at: null, successor: null, retire_on_first_use: false, revoked_at: null, last_used_at: ago(312), last_used_from: '203.0.113.7', ...over });
 const workspace = (user, name, over = {}) => ({ user, name, state: 'stopped', image: 'localhost/berth-default:1', detail: '', created_at: ago(950000),
   started_at: null, jupyter_url: `/w/${user}/${name}/jupyter/lab`, ...over });
 const session = (id, kind, detail, over = {}) => ({ id, user: 'ada', workspace: 'main', kind, detail, key_fingerprint: FINGERPRINT, client_address: '203.0.113.7:51514',
@@ -17,8 +17,13 @@ function freshState() {
       workspace('ada', 'vision', { state: 'failed', detail: 'The image registry.example/vision:3 is not on this machine. Ask the administrator to add it.' }),
       workspace('grace', 'main', { state: 'running', started_at: ago(4100) }), workspace('linus', 'main', { state: 'starting', detail: 'Making the container' }),
     ],
-    keys: [key('ada', 'ada@laptop'), key('ada', 'desktop of the lab', { type: 'ecdsa-sha2-nistp256', last_used_at: ago(2000000), expires_at: ago(-2600000) }),
-      key('ada', 'old-laptop', { state: 'revoked', revoked_at: ago(99999), last_used_at: null, last_used_from: '' }), key('grace', 'grace@mbp')],
+    keys: [key('ada', 'ada@laptop'), key('ada', 'desktop of the lab', { type: 'ecdsa-sha2-nistp256', notice: 'campaign', last_used_at: ago(2000000), expires_at: ago(-2600000) }),
+      key('ada', 'old-laptop', { state: 'revoked', revoked_at: ago(99999), last_used_at: null, last_used_from: '' }), key('ada', 'yubikey', { type: 'sk-ssh-ed25519@openssh.com', state: 'superseded', ends_at: ago(-400000), retire_on_first_use: true }), key('grace', 'grace@mbp')],
+    campaign: { id: 1, state: 'running', started_at: ago(400000), started_by: 'ada', older_than_s: 90 * 86400, deadline_at: ago(-1900000), action: 'supersede',
+      message: 'Please move to hardware keys where you can.', ended_at: null, total: 3, done: 1, items: [
+        { user: 'grace', done: true, done_at: ago(90000), keys: [{ fingerprint: FINGERPRINT, comment: 'grace@mbp', added_at: ago(20000000), state: 'superseded', done: true }] },
+        { user: 'ada', done: false, done_at: null, keys: [{ fingerprint: FINGERPRINT, comment: 'desktop of the lab', added_at: ago(9640000), state: 'active', done: false }] },
+        { user: 'linus', done: false, done_at: null, keys: [{ fingerprint: FINGERPRINT, comment: 'linus@sun', added_at: ago(39640000), state: 'active', done: false }] }] },
     users: [{ name: 'ada', role: 'admin', disabled: false, created_at: ago(9000000) }, { name: 'grace', role: 'user', disabled: false, created_at: ago(800000) },
       { name: 'linus', role: 'user', disabled: true, created_at: ago(700000) }],
     sessions: [session('s7f3k2', 'shell', ''), session('s7f3k3', 'exec', 'python train.py --epochs 90 --data /home/ada/datasets/imagenet-subset --resume checkpoints/last.pt', { opened_at: ago(61), workspace: 'nlp' }),
@@ -62,6 +67,9 @@ async function start(state, { params: [user, name], response, wantsEvents }) {
 
 const stopped = async (state, { params: [user, name] }) => { await sleep(600); return Object.assign(findWorkspace(state, user, name) ?? notFound(), { state: 'stopped', started_at: null }); };
 
+const streams = new Set();
+const changed = (...topics) => streams.forEach((stream) => stream.write(`event: changed\ndata: ${JSON.stringify({ topics })}\n\n`));
+
 const ROUTES = [
   ['GET', 'me', (s) => ({ user: { name: 'ada', role: s.role }, csrf: 'mock', session: s.webSessions[0], ssh_host: 'gpu-box.example.org', ssh_port: 2222, workspace_origin: '', version: '0.1.0' })],
   ['POST', 'login/link', (s, { body }) => { if (body.token !== 'demo') throw new Refusal(401, 'denied', 'This link has been used or has run out.'); s.loggedIn = true; return { user: 'ada' }; }],
@@ -70,12 +78,32 @@ const ROUTES = [
   ['POST', 'logout', (s) => { s.loggedIn = false; return {}; }],
   ['GET', 'web-sessions', (s) => items(s.webSessions)],
   ['DELETE', 'web-sessions/:', (s, { params: [id] }) => { s.webSessions = s.webSessions.filter((w) => w.id !== id); if (id === 'w1') s.loggedIn = false; return {}; }],
-  ['GET', 'workspaces', (s, { query }) => items(query.get('all') ? s.workspaces : s.workspaces.filter((w) => w.user === 'ada'))],
+  ['GET', 'workspaces', (s, { query }) => items(query.get('user') ? s.sessions.filter((x) => x.user === query.get('user')) : query.get('all') ? s.workspaces : s.workspaces.filter((w) => w.user === 'ada'))],
   ['POST', 'workspaces/:/:/start', start],
   ['POST', 'workspaces/:/:/stop', stopped],
   ['POST', 'workspaces/:/:/reset', stopped],
   ['DELETE', 'workspaces/:/:', (s, { params: [user, name] }) => { s.workspaces = s.workspaces.filter((w) => w.user !== user || w.name !== name); return {}; }],
-  ['GET', 'keys', (s) => items(s.keys.filter((k) => k.user === 'ada'))],
+  ['GET', 'policy/keys', () => ({ allowed_types: ['ssh-ed25519', 'sk-ssh-ed25519@openssh.com', 'ecdsa-sha2-nistp256', 'rsa'], min_rsa_bits: 3072, max_age_s: 365 * 86400, warn_before_s: 14 * 86400,
+    grace_s: 7 * 86400, max_per_user: 10, require_hardware: false, require_touch: false, self_service: ['list', 'add', 'rotate', 'remove'] })],
+  ['GET', 'notices', () => items([{ kind: 'campaign', text: 'Please move to hardware keys where you can.', key_fingerprint: FINGERPRINT, until: ago(-1900000), successor: null, current: true }])],
+  ['GET', 'keys/:/impact', (s, { params: [fingerprint] }) => { const k = s.keys.find((x) => x.fingerprint === fingerprint) ?? notFound();
+    return { key: k, sessions: s.sessions.filter((x) => x.user === k.user), web_sessions: k.user === 'ada' ? s.webSessions : [], uses_30d: 41, addresses: [{ address: '203.0.113.7', uses: 41, last_at: ago(312) }],
+      other_keys: s.keys.filter((x) => x.user === k.user && x !== k && x.state === 'active'), keeps_access: s.keys.filter((x) => x.user === k.user && x !== k && x.state === 'active').length > 0 }; }],
+  ['POST', 'users/:/keys/rotate', (s, { params: [user], body }) => { const old = s.keys.find((k) => k.fingerprint === body.replaces) ?? notFound();
+    const fresh = key(user, body.public_key.split(' ')[2] ?? 'new', { added_at: ago(0), last_used_at: null, last_used_from: '' }); s.keys.push(fresh);
+    Object.assign(old, { state: 'superseded', ends_at: ago(-(body.grace_s ?? 0)), successor: fresh.fingerprint, retire_on_first_use: body.retire_on_first_use }); changed('keys'); return { key: fresh, superseded: [old] }; }],
+  ['GET', 'campaign', (s) => ({ campaign: s.campaign })],
+  ['POST', 'campaign', (s, { body }) => { const made = { ...s.campaign, ...body, state: 'running', done: 0, items: s.campaign.items.map((i) => ({ ...i, done: false })) }; if (!body.dry_run) { s.campaign = made; changed('campaign'); } return made; }],
+  ['DELETE', 'campaign', (s) => { changed('campaign'); return Object.assign(s.campaign, { state: 'ended', ended_at: ago(0) }); }],
+  ['GET', 'settings', () => items([{ key: 'ssh.listen', value: ['0.0.0.0:2222'], default: ['0.0.0.0:2222'], comment: 'Addresses for SSH.' }, { key: 'ssh.max_startups', value: 200, default: 100, comment: 'Connections that have not logged in yet; more are closed.' },
+    { key: 'web.public_url', value: '', default: '', comment: 'What users type into the browser, when another proxy stands before.' }])],
+  ['GET', 'keys', (s, { query }) => query.get('all') ? items(s.keys.filter((k) => !query.get('state') || k.state === query.get('state')).filter((k) => [k.user, k.comment, k.fingerprint].join(' ').includes(query.get('q') ?? ''))) : items(s.keys.filter((k) => k.user === 'ada'))],
+  ['GET', 'events', (s, { response }) => new Promise((resolve) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    response.write('event: ready\ndata: {}\n\n');
+    streams.add(response);
+    response.on('close', () => { streams.delete(response); resolve(); });
+  })],
   ['DELETE', 'keys/:', (s, { params: [fingerprint] }) => { Object.assign(s.keys.find((k) => k.fingerprint === fingerprint) ?? notFound(), { state: 'revoked', revoked_at: ago(0) }); return { ended_sessions: 2 }; }],
   ['POST', 'users/:/keys', (s, { params: [user], body }) => {
     const [type, , comment] = body.public_key.split(' ');
@@ -84,15 +112,15 @@ const ROUTES = [
     s.keys.push(added);
     return added;
   }],
-  ['GET', 'users', (s) => items(s.users.map((u) => userView(s, u)))],
+  ['GET', 'users', (s, { query }) => items(s.users.filter((u) => u.name.includes(query.get('q') ?? '')).map((u) => userView(s, u)))],
   ['GET', 'users/:', (s, { params: [name] }) => ({ ...userView(s, s.users.find((u) => u.name === name) ?? notFound()), key_list: s.keys.filter((k) => k.user === name) })],
   ['POST', 'users', (s, { body }) => { if (s.users.some((u) => u.name === body.name)) throw new Refusal(409, 'conflict', `There is a user ${body.name} already.`);
     const user = { name: body.name, role: body.role, disabled: false, created_at: ago(0) }; s.users.push(user); return userView(s, user); }],
   ['PATCH', 'users/:', (s, { params: [name], body }) => userView(s, Object.assign(s.users.find((u) => u.name === name) ?? notFound(), body))],
   ['DELETE', 'users/:', (s, { params: [name] }) => { s.users = s.users.filter((u) => u.name !== name); return {}; }],
-  ['GET', 'sessions', (s, { query }) => items(query.get('all') ? [...s.sessions, session('s1', 'exec', 'true', { closed_at: ago(900), outcome: 'exit 0' })] : s.sessions)],
+  ['GET', 'sessions', (s, { query }) => items(query.get('user') ? s.sessions.filter((x) => x.user === query.get('user')) : query.get('all') ? [...s.sessions, session('s1', 'exec', 'true', { closed_at: ago(900), outcome: 'exit 0' })] : s.sessions)],
   ['DELETE', 'sessions/:', (s, { params: [id] }) => { s.sessions = s.sessions.filter((x) => x.id !== id); return { ended: 1 }; }],
-  ['GET', 'status', (s) => ({ version: '0.1.0', uptime_s: 273912, lanes: 2, users: s.users.length, keys: s.keys.length, live_sessions: s.sessions.length,
+  ['GET', 'status', (s) => ({ version: '0.1.0', uptime_s: 273912, lanes: 2, users: s.users.length, keys: s.keys.length, live_sessions: s.sessions.length, cpus: 32, load: [11.31, 9.2, 8.8], memory_total: 270000000000, memory_available: 181000000000,
     workspaces_running: s.workspaces.filter((w) => w.state === 'running').length, ssh_address: '0.0.0.0:2222', web_address: '0.0.0.0:8443' })],
   ['GET', 'audit', (s) => items(s.audit)],
   ['GET', 'audit/verify', () => ({ ok: true })],
@@ -119,8 +147,9 @@ export function mockApi() {
         if (!match) continue;
         const params = match.slice(1).map(decodeURIComponent);
         const wantsEvents = request.headers.accept === 'text/event-stream';
+        if (method !== 'GET') setTimeout(() => changed('workspaces', 'sessions', 'keys', 'users', 'web_sessions', 'campaign', 'audit'), 50);
         const body = await act(state, { params, query: url.searchParams, body: await readBody(request), response, wantsEvents });
-        return response.writableEnded ? undefined : answer(200, body);
+        return response.headersSent ? undefined : answer(200, body);
       }
       notFound();
     } catch (error) {

@@ -1,47 +1,11 @@
 // The HTTP API of the portal (docs/api.md): typed requests, one error type, the CSRF token on every change.
+import type {
+  AuditRow, Campaign, Environment, EnvironmentDetail, HostKeys, Key, KeyImpact, KeyNotice, KeyPolicy, LoginCode, LoginState, Me, Paged, Plan, Role, Session, SettingRow, Status, Terminal, User, WebSession, Workspace,
+} from './model';
 import { readEvents } from './sse';
 
-export type Role = 'user' | 'auditor' | 'admin';
-export type WorkspaceState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed';
-export type KeyState = 'active' | 'superseded' | 'expired' | 'revoked';
-export type Time = string | null;
+export type * from './model';
 
-export interface Me {
-  user: { name: string; role: Role };
-  csrf: string;
-  session: WebSession;
-  ssh_host: string;
-  ssh_port: number;
-  workspace_origin: string;
-  version: string;
-}
-export interface WebSession {
-  id: string; user: string; key_fingerprint: string; address: string; user_agent: string;
-  created_at: Time; last_seen_at: Time; expires_at: Time; current?: boolean;
-}
-export interface Workspace {
-  user: string; name: string; state: WorkspaceState; image: string; detail: string;
-  created_at: Time; started_at: Time; jupyter_url: string;
-}
-export interface Key {
-  fingerprint: string; user: string; type: string; comment: string; state: KeyState;
-  added_at: Time; expires_at: Time; revoked_at: Time; last_used_at: Time; last_used_from: string;
-}
-export interface User { name: string; role: Role; disabled: boolean; created_at: Time; keys: number }
-export interface Session {
-  id: string; user: string; workspace: string; kind: string; detail: string; key_fingerprint: string; client_address: string;
-  opened_at: Time; closed_at: Time; bytes_in: number; bytes_out: number; outcome: string;
-}
-export interface Status {
-  version: string; uptime_s: number; lanes: number; users: number; keys: number; live_sessions: number;
-  workspaces_running: number; ssh_address: string; web_address: string;
-}
-export interface AuditRow {
-  number: number; at: Time; actor: string; source: string; key_fingerprint: string; action: string; object: string;
-  outcome: string; hash: string;
-}
-export interface LoginCode { code: string; expires_in_s: number; command: string }
-export interface LoginState { state: 'pending' | 'approved' | 'expired'; user?: string }
 
 export class ApiError extends Error {
   constructor(readonly status: number, readonly kind: string, message: string) {
@@ -52,12 +16,13 @@ export class ApiError extends Error {
 let csrf = '';
 let onLoggedOut: () => void = () => {};
 export function setCsrf(token: string) { csrf = token; }
+export function getCsrf(): string { return csrf; }
 // Called when a request is answered 401 though the page believed to be logged in.
 export function whenLoggedOut(then: () => void) { onLoggedOut = then; }
 
 export interface RequestOptions { body?: unknown; accept?: string; signal?: AbortSignal; quiet?: boolean }
 
-async function send(method: string, path: string, options: RequestOptions): Promise<Response> {
+export async function send(method: string, path: string, options: RequestOptions): Promise<Response> {
   const headers: Record<string, string> = { Accept: options.accept ?? 'application/json' };
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrf) headers['X-Berth-CSRF'] = csrf;
@@ -97,16 +62,23 @@ async function list<T>(path: string): Promise<T[]> {
 }
 
 const part = encodeURIComponent;
+
+// "?a=1&b=x" of what is set.
+export function query(values: Record<string, string | number | boolean | null | undefined>): string {
+  const set = Object.entries(values).filter(([, value]) => value !== undefined && value !== null && value !== '' && value !== false);
+  return set.length ? '?' + set.map(([name, value]) => `${name}=${part(value === true ? '1' : String(value))}`).join('&') : '';
+}
+const environmentPath = (e: { user: string; name: string }) => `/environments/${part(e.user)}/${part(e.name)}`;
 const workspacePath = (w: { user: string; name: string }) => `/workspaces/${part(w.user)}/${part(w.name)}`;
 
-// Starts a workspace; `progress` gets each line while that goes on. Answers the running workspace.
-async function startWorkspace(workspace: { user: string; name: string }, progress: (line: string) => void): Promise<Workspace> {
-  const response = await send('POST', workspacePath(workspace) + '/start', { accept: 'text/event-stream' });
+// An action that tells its progress, a line each time. Answers what it was done with.
+async function streamed<T>(path: string, body: unknown, progress: (line: string) => void): Promise<T> {
+  const response = await send('POST', path, { accept: 'text/event-stream', ...(body !== undefined && { body }) });
   if (!response.headers.get('Content-Type')?.startsWith('text/event-stream') || !response.body) return response.json();
   for await (const event of readEvents(response.body)) {
     const data = JSON.parse(event.data);
     if (event.name === 'progress') progress(String(data.line));
-    if (event.name === 'done') return data as Workspace;
+    if (event.name === 'done') return data as T;
     if (event.name === 'failed') {
       const error = data.error ?? data;
       throw new ApiError(502, String(error.kind ?? 'internal'), String(error.message ?? ''));
@@ -114,6 +86,11 @@ async function startWorkspace(workspace: { user: string; name: string }, progres
   }
   throw new ApiError(0, 'closed', '');
 }
+
+export interface RotateKey { public_key: string; replaces?: string; grace_s?: number; retire_on_first_use?: boolean }
+export interface StartCampaign { older_than_s: number; deadline_s: number; action: 'supersede' | 'expire'; message?: string; dry_run?: boolean }
+
+const PAGE = 100;
 
 export const api = {
   me: () => request<Me>('GET', '/me', { quiet: true }),
@@ -127,19 +104,29 @@ export const api = {
 
   workspaces: () => list<Workspace>('/workspaces'),
   allWorkspaces: () => list<Workspace>('/workspaces?all=1'),
-  start: startWorkspace,
+  start: (w: { user: string; name: string }, progress: (line: string) => void) => streamed<Workspace>(workspacePath(w) + '/start', undefined, progress),
   stop: (w: Workspace) => request<Workspace>('POST', workspacePath(w) + '/stop'),
   reset: (w: Workspace) => request<Workspace>('POST', workspacePath(w) + '/reset'),
   remove: (w: Workspace) => request<object>('DELETE', workspacePath(w)),
 
+  hostKeys: () => request<HostKeys>('GET', '/host-keys', { quiet: true }),
+  terminals: (user: string, name: string) => list<Terminal>(workspacePath({ user, name }) + '/terminals'),
+
   keys: () => list<Key>('/keys'),
+  searchKeys: (q: string, state: string, after?: string | number | null) =>
+    request<Paged<Key>>('GET', '/keys' + query({ all: true, q, state, limit: PAGE, after })),
+  keyPolicy: () => request<KeyPolicy>('GET', '/policy/keys'),
+  notices: () => list<KeyNotice>('/notices'),
+  impact: (fingerprint: string) => request<KeyImpact>('GET', `/keys/${part(fingerprint)}/impact`),
+  rotateKey: (user: string, body: RotateKey) => request<{ key: Key; superseded: Key[] }>('POST', `/users/${part(user)}/keys/rotate`, { body }),
   revokeKey: (fingerprint: string) => request<{ ended_sessions: number }>('DELETE', `/keys/${part(fingerprint)}`),
 
   sessions: () => list<Session>('/sessions'),
   allSessions: (history: boolean) => list<Session>(history ? '/sessions?all=1&limit=200' : '/sessions'),
+  sessionsOf: (user: string) => list<Session>('/sessions' + query({ user })),
   endSession: (id: string) => request<{ ended: number }>('DELETE', `/sessions/${part(id)}`),
 
-  users: () => list<User>('/users'),
+  users: (q = '', after?: string | number | null) => request<Paged<User>>('GET', '/users' + query({ q, limit: PAGE, after })),
   user: (name: string) => request<User & { key_list: Key[] }>('GET', `/users/${part(name)}`),
   addUser: (name: string, role: Role) => request<User>('POST', '/users', { body: { name, role } }),
   setDisabled: (name: string, disabled: boolean) => request<User>('PATCH', `/users/${part(name)}`, { body: { disabled } }),
@@ -148,7 +135,20 @@ export const api = {
   addKey: (user: string, public_key: string, expires_at: string | null) =>
     request<Key>('POST', `/users/${part(user)}/keys`, { body: expires_at ? { public_key, expires_at } : { public_key } }),
 
+  environments: () => list<Environment>('/environments'),
+  environment: (user: string, name: string) => request<EnvironmentDetail>('GET', environmentPath({ user, name })),
+  planEnvironment: (user: string, name: string, yaml: string, progress: (line: string) => void) => streamed<Plan>(environmentPath({ user, name }) + '/plan', { yaml }, progress),
+  installEnvironment: (user: string, name: string, plan: string, progress: (line: string) => void) => streamed<Environment>(environmentPath({ user, name }) + '/install', { plan }, progress),
+  rollback: (e: Environment, revision: number) => request<Environment>('POST', environmentPath(e) + '/rollback', { body: { revision } }),
+  setDefaultEnvironment: (e: Environment, value: boolean) => request<Environment>('POST', environmentPath(e) + '/default', { body: { default: value } }),
+  removeEnvironment: (e: Environment) => request<object>('DELETE', environmentPath(e)),
+
+  campaign: async () => (await request<{ campaign: Campaign | null }>('GET', '/campaign')).campaign,
+  startCampaign: (body: StartCampaign) => request<Campaign>('POST', '/campaign', { body }),
+  endCampaign: () => request<Campaign>('DELETE', '/campaign'),
+
   status: () => request<Status>('GET', '/status'),
+  settings: () => list<SettingRow>('/settings'),
   audit: (limit: number) => list<AuditRow>(`/audit?limit=${limit}`),
   verifyAudit: () => request<{ ok: boolean; first_broken?: number }>('GET', '/audit/verify'),
 };

@@ -4,29 +4,44 @@ import { api, ApiError, setCsrf, whenLoggedOut, type Me } from './api';
 import { errorText } from './live';
 import { Button, Notice, Page } from './parts/basics';
 import { Frame } from './parts/frame';
+import { KeyNotices } from './parts/notices';
+import { AllKeysPage } from './pages/all_keys';
 import { AuditPage } from './pages/audit';
+import { CampaignPage } from './pages/campaign';
+import { ConnectPage } from './pages/connect';
 import { HomePage } from './pages/home';
 import { KeysPage } from './pages/keys';
 import { LoginPage } from './pages/login';
+import { LoginsPage } from './pages/logins';
 import { OverviewPage } from './pages/overview';
 import { AllSessionsPage, SessionsPage } from './pages/sessions';
-import { UserPage, UsersPage } from './pages/users';
+import { SettingsPage } from './pages/settings';
+import { TerminalPage } from './pages/terminal';
+import { UserPage } from './pages/user';
+import { UsersPage } from './pages/users';
 import { Link, navigate, usePath } from './router';
 import { safeReturnPath } from './format';
+import { onChange } from './stream';
 import { t } from './strings';
 
 type Access = 'user' | 'auditor' | 'admin';
-interface Route { path: RegExp; who: Access; page: (me: Me, parts: string[]) => preact.JSX.Element }
+interface Route { path: RegExp; who: Access; wide?: boolean; page: (me: Me, parts: string[]) => preact.JSX.Element }
 
 const ROUTES: Route[] = [
   { path: /^\/$/, who: 'user', page: (me) => <HomePage me={me} /> },
-  { path: /^\/keys$/, who: 'user', page: () => <KeysPage /> },
+  { path: /^\/terminal(?:\/([a-z][a-z0-9_-]*))?$/, who: 'user', wide: true, page: (me, [name]) => <TerminalPage me={me} key={name ?? 'main'} workspace={name ?? 'main'} /> },
+  { path: /^\/connect$/, who: 'user', page: (me) => <ConnectPage me={me} /> },
+  { path: /^\/keys$/, who: 'user', page: (me) => <KeysPage me={me} /> },
   { path: /^\/sessions$/, who: 'user', page: (me) => <SessionsPage me={me} /> },
-  { path: /^\/admin$/, who: 'admin', page: () => <OverviewPage /> },
-  { path: /^\/admin\/users$/, who: 'admin', page: (me) => <UsersPage me={me} /> },
-  { path: /^\/admin\/users\/([^/]+)$/, who: 'admin', page: (me, [name]) => <UserPage me={me} key={name} name={decodeURIComponent(name!)} /> },
+  { path: /^\/logins$/, who: 'user', page: () => <LoginsPage /> },
+  { path: /^\/admin$/, who: 'auditor', page: (me) => <OverviewPage me={me} /> },
+  { path: /^\/admin\/users$/, who: 'auditor', page: (me) => <UsersPage me={me} /> },
+  { path: /^\/admin\/users\/([^/]+)$/, who: 'auditor', page: (me, [name]) => <UserPage me={me} key={name} name={decodeURIComponent(name!)} /> },
+  { path: /^\/admin\/keys$/, who: 'auditor', page: (me) => <AllKeysPage me={me} /> },
+  { path: /^\/admin\/campaign$/, who: 'auditor', page: (me) => <CampaignPage me={me} /> },
   { path: /^\/admin\/sessions$/, who: 'auditor', page: (me) => <AllSessionsPage me={me} /> },
   { path: /^\/admin\/audit$/, who: 'auditor', page: () => <AuditPage /> },
+  { path: /^\/admin\/settings$/, who: 'auditor', page: () => <SettingsPage /> },
 ];
 
 const RANK = { user: 0, auditor: 1, admin: 2 };
@@ -77,6 +92,9 @@ export function App() {
     void load();
   }, []);
   useEffect(() => { if (me === null) toLogin(); }, [me, path]);
+  // Another role, or the end of the login, shows at once.
+  const user = me?.user.name;
+  useEffect(() => user ? onChange(['me'], () => void load()) : undefined, [user]);
 
   // Another origin's path (/w/…) is answered by the server with a redirect, so it needs a real navigation.
   const arrive = async () => {
@@ -95,5 +113,5 @@ export function App() {
   if (path === '/login' || path === '/login/link') return <LoginPage me={me} arrived={arrive} />;
   if (error && !me) return <main class="alone"><Notice kind="error"><span>{error}</span> <Button onClick={load}>{t.retry}</Button></Notice></main>;
   if (!me) return <main class="alone"><p class="soft loading" role="status"><span class="spinner" aria-hidden="true" />{t.loading}</p></main>;
-  return <Frame me={me} path={path} logOut={logOut}><Routed me={me} path={path} /></Frame>;
+  return <Frame me={me} path={path} logOut={logOut} wide={ROUTES.some((route) => route.wide && route.path.test(path))}><KeyNotices path={path} /><Routed me={me} path={path} /></Frame>;
 }

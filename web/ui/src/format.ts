@@ -18,6 +18,10 @@ export function absoluteTime(at: string | null): string {
   return at ? new Date(at).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' }) : t.never;
 }
 
+export function day(at: string | null): string {
+  return at ? new Date(at).toLocaleDateString(language, { dateStyle: 'medium' }) : t.never;
+}
+
 // "3 d 4 h", "12 min", "45 s": the two largest parts at most.
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
@@ -67,6 +71,11 @@ export function sshConfig(target: Target): string {
   ].join('\n');
 }
 
+// Opens the home of a workspace in VS Code by the name that sshConfig() gives it.
+export function codeLink(target: Target): string {
+  return `vscode://vscode-remote/ssh-remote+${encodeURIComponent(hostAlias(target.workspace))}/home/${encodeURIComponent(target.user)}`;
+}
+
 // "Firefox on Linux" from a User-Agent; the header itself where nothing is known.
 export function browserName(userAgent: string): string {
   const find = (table: [RegExp, string][]) => table.find(([pattern]) => pattern.test(userAgent))?.[1];
@@ -90,4 +99,24 @@ export function safeReturnPath(path: string | null, origin: string): string {
   } catch {
     return '/';
   }
+}
+
+// What is wrong with a pasted public key, as far as one can see; empty: nothing. The server decides.
+export function keyProblem(line: string): string {
+  const text = line.trim();
+  if (!text) return t.keyProblem.empty;
+  if (text.includes('PRIVATE KEY')) return t.keyProblem.secret;
+  if (text.split(/\r?\n/).length > 1) return t.keyProblem.lines;
+  return /^(\S+ )?(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ +[A-Za-z0-9+/]+=*( |$)/.test(text) ? '' : t.keyProblem.form;
+}
+
+// The address without its port: "203.0.113.7:51514", "[2001:db8::7]:40122".
+export function hostOf(address: string): string {
+  const parts = address.match(/^\[(.+)\](?::\d+)?$/) ?? address.match(/^([^:]+):\d+$/);
+  return parts ? parts[1]! : address;
+}
+
+// Was it at least `days` days ago? 0 days: anything was.
+export function olderThan(at: string | null, days: number, now: number): boolean {
+  return days === 0 || (at !== null && now - Date.parse(at) >= days * 86_400_000);
 }

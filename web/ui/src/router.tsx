@@ -10,15 +10,28 @@ export function navigate(path: string, replace = false) {
   if (!replace) scrollTo(0, 0);
 }
 
-export function usePath(): string {
-  const [path, setPath] = useState(location.pathname);
+// What `read` answers for the present address, anew whenever it changes.
+function useLocation<T>(read: () => T): T {
+  const [value, setValue] = useState(read);
   useEffect(() => {
-    const update = () => setPath(location.pathname);
+    const update = () => setValue(read);
+    update();
     listeners.add(update);
     addEventListener('popstate', update);
     return () => { listeners.delete(update); removeEventListener('popstate', update); };
   }, []);
-  return path;
+  return value;
+}
+
+export const usePath = (): string => useLocation(() => location.pathname);
+export const useSearch = (): URLSearchParams => new URLSearchParams(useLocation(() => location.search));
+
+// Notes state of a page in its address, so that a reload and a shared link show the same.
+export function setSearch(values: Record<string, string>) {
+  const search = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(values)) value ? search.set(name, value) : search.delete(name);
+  const text = search.toString();
+  navigate(location.pathname + (text ? `?${text}` : ''), true);
 }
 
 interface LinkProps { to: string; class?: string; current?: boolean; label?: string; children: ComponentChildren }

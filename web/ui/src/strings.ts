@@ -8,7 +8,8 @@ export const en = {
   browserOn: (browser: string, system: string) => `${browser} on ${system}`,
   loading: 'Loading…', cancel: 'Cancel', close: 'Close', copy: 'Copy', copied: 'Copied', retry: 'Try again', working: 'Working…',
   skip: 'Skip to content', menu: 'Pages', language: 'Language',
-  stale: 'Not up to date:',
+  stale: 'Not up to date:', offline: 'No connection to Berth; trying again…',
+  search: 'Search', any: 'Any', more: 'Show more', nothingFound: 'Nothing matches.', actions: 'Actions',
 
   errors: {
     unreachable: 'Berth does not answer. Check your network; this page tries again.',
@@ -23,7 +24,11 @@ export const en = {
     internal: 'Something in Berth failed. The administrator finds the reason in its log.',
   } as Record<string, string>,
 
-  nav: { home: 'Home', keys: 'My keys', sessions: 'Sessions', overview: 'Overview', users: 'Users', allSessions: 'All sessions', audit: 'Audit', admin: 'Admin' },
+  nav: {
+    work: 'Work', access: 'My access', admin: 'Administration',
+    home: 'Workspaces', terminal: 'Terminal', connect: 'Connect', environments: 'Environments', keys: 'My keys', sessions: 'Sessions', logins: 'Logins and tokens',
+    overview: 'Overview', users: 'Users', allKeys: 'Keys', campaign: 'Key campaign', allSessions: 'All sessions', audit: 'Audit', settings: 'Settings',
+  },
   logOut: 'Log out',
   role: { user: 'user', auditor: 'auditor', admin: 'admin' },
 
@@ -64,10 +69,6 @@ export const en = {
     newHint: 'Small letters, digits, - and _; begins with a letter. All your workspaces share your home.',
     badName: 'A name has small letters, digits, - and _, begins with a letter, and is at most 32 long.',
     nameTaken: 'You have a workspace with that name.',
-    connect: 'Connect', connectLead: 'The same workspace by SSH: terminal, VS Code, JetBrains, scp, rsync.',
-    connectConfig: 'Add this to ~/.ssh/config:', connectThen: (alias: string) => `Then “ssh ${alias}” is enough, and editors list it by that name.`,
-    connectOnce: 'Or without any setup:', connectFor: 'Workspace',
-    noHost: 'The administrator has not set the name under which SSH is reached.',
   },
 
   keys: {
@@ -75,9 +76,32 @@ export const en = {
     fingerprint: 'Key', state: 'State', lastUse: 'Last use', expires: 'Expires', added: 'Added',
     from: (address: string) => `from ${address}`,
     empty: 'No keys.',
-    addTitle: 'Add or replace a key',
-    addText: 'Keys are added by the administrator. Make a key if you have none, and send them the second line’s output, the public half. The private half never leaves your computer.',
-    lost: 'Lost a key, or a computer that held it? Tell the administrator at once: revoking it ends everything it opened within a second.',
+    refused: 'Refused', expiresSoon: 'ends soon', inCampaign: 'asked to be replaced', retires: 'until the new one is used',
+    addOwn: 'Add a key', addedDone: (name: string) => `${name} was added.`,
+    makeTitle: 'Making a key', makeText: 'Run this on your own computer and paste the second command’s output, the public half. The private half never leaves your computer.',
+    addText: 'Keys are added by the administrator. Make a key if you have none, and send them the second command’s output, the public half. The private half never leaves your computer.',
+    lost: 'Lost a key, or a computer that held it? Revoke it, or tell the administrator, at once: all that it opened ends within a second.',
+  },
+  policy: {
+    title: 'Keys here:', types: (types: string) => `types ${types}.`, hardware: 'Hardware keys only.', touch: 'Touch is required.',
+    age: (time: string) => `Each is good for ${time}.`, most: (n: number) => `At most ${n} for each user.`,
+  },
+  keyProblem: {
+    empty: 'Paste the public key: the line in ~/.ssh/id_ed25519.pub.', secret: 'This is a private key. Never paste it anywhere; paste the .pub file.',
+    lines: 'Paste one line only.', form: 'A public key begins with its type, such as ssh-ed25519, and goes on with letters and digits.',
+  },
+  rotate: {
+    verb: 'Rotate', title: (name: string) => `Replace ${name}`, lead: 'Paste the new public key. The old one goes on working for a while, and says so at each login.',
+    grace: 'The old key works', atOnce: 'no longer, from now on', graceOf: (time: string) => `for ${time} more`,
+    retire: 'and ends as soon as the new one is first used',
+    done: (name: string, until: string | null) => until ? `The new key works. ${name} works until ${new Date(until).toLocaleString('en', { dateStyle: 'medium', timeStyle: 'short' })}.` : `The new key works; ${name} was replaced.`,
+  },
+  impact: {
+    asking: 'Looking what would end…', unknown: 'What would end is not known:', sessions: 'live SSH sessions and tunnels', browsers: 'browsers logged in', uses: 'uses in 30 days', lastUse: 'Last used',
+    keeps: (names: string) => `The user keeps access with ${names}.`, losesAccess: (user: string) => `${user} has no other key that works and is locked out.`,
+  },
+  notice: {
+    superseded: 'This key was replaced:', expires_soon: 'This key ends soon:', campaign: 'Please replace this key:', until: 'until', act: 'To my keys',
   },
   keyState: { active: 'Active', superseded: 'Superseded', expired: 'Expired', revoked: 'Revoked' },
 
@@ -88,19 +112,51 @@ export const en = {
     end: 'End', endAsk: 'End this session?', endText: (what: string) => `“${what}” is cut off at once.`,
     endLabel: (what: string) => `End ${what}`,
     empty: 'Nothing is open.',
-    browsers: 'Browsers', browsersLead: 'Where you are logged in to these pages.',
+    browsers: 'Browsers', browsersLead: 'Where you are logged in to these pages.', open: 'Open',
     browser: 'Browser', seen: 'Last seen', started: 'Logged in', expires: 'Until', thisOne: 'this browser', key: 'Approved by',
     endBrowserAsk: 'Log this browser out?', endBrowserText: 'Its open Jupyter pages are cut off as well.',
     noBrowsers: 'None.',
   },
 
+  logins: { title: 'Logins and tokens', lead: 'What acts in your name without asking for your key again.' },
+
+  terminal: {
+    title: 'Terminal', tools: 'Terminal tools', shell: 'Shell', detached: 'detached', new: 'New', end: 'End', smaller: 'Smaller text', larger: 'Larger text', previous: 'Previous', next: 'Next',
+    label: (workspace: string) => `Terminal of ${workspace}`,
+    connecting: 'Connecting…', lost: 'The connection was lost. The shell goes on; this page attaches again.', notLoaded: 'The terminal could not be loaded. Reload the page.',
+    ended: (how: string) => how === '' || how === '0' ? 'The shell has ended.' : `The shell has ended (${how}).`, loggedOut: 'Your login has ended. Log in again; the shell goes on for a while.',
+    endAsk: 'End this shell?', endText: 'What runs in it ends, as if you closed its window.',
+    hint: 'Closing this page leaves the shell running. Ctrl+Shift+C copies, Ctrl+Shift+F searches, Ctrl+Shift+F6 leaves the terminal by keyboard.',
+  },
+
+  environments: {
+    title: 'Environments', lead: 'Your conda environments. Each change is a new revision; the ones before stay, and you can go back.', empty: 'No environments yet.', all: 'All environments',
+    name: 'Name', default: 'default', revision: 'Revision', revisions: 'Revisions', packages: 'Packages', size: 'Size', updated: 'Changed', state: 'State', current: 'Current', kept: 'Kept', locked: 'Lock only', made: 'Made',
+    roll: 'Go back', rollAsk: (n: number) => `Go back to revision ${n}?`, rollText: 'It becomes current at once; what runs goes on with the files that it has open. You can come back the same way.',
+    removeAsk: (name: string) => `Remove ${name}?`, removeText: 'All its revisions go. Programs that use it stop working.',
+    makeDefault: 'Make it the default', notDefault: 'No default', add: 'New environment', change: 'Change', plan: 'See what would change', difference: 'Difference',
+    unchanged: 'Nothing would change.', install: (n: number, size: string) => `Install (${n} packages, ${size} to download)`,
+  },
+
+  connect: {
+    title: 'Connect', lead: 'The same workspace from your own computer: terminal, editor, files, ports.', workspace: 'Workspace',
+    noHost: 'The administrator has not set the name under which SSH is reached.',
+    configTitle: 'Give it a name', config: 'Add this to ~/.ssh/config, once. Every program that uses SSH then knows the workspace by that name.',
+    knownTitle: 'Know the machine', known: 'Add this to ~/.ssh/known_hosts, and ssh knows the machine at its first connection. Or compare what ssh asks with these fingerprints.', fingerprints: 'Fingerprints',
+    useTitle: 'Use it', shell: 'Shell', files: 'Files', port: 'A port', editor: 'Editor', openCode: 'Open in VS Code',
+    editorHint: (alias: string) => `Needs the Remote - SSH extension. JetBrains Gateway and others list “${alias}” under SSH.`,
+    onceTitle: 'Or without any setup', once: 'From a computer that is not yours:',
+  },
+
   overview: {
     title: 'Overview', version: 'Version', uptime: 'Up for', users: 'Users', keys: 'Keys', sessions: 'Live sessions', workspaces: 'Workspaces running',
     ssh: 'SSH', web: 'Web', workspacesTitle: 'Workspaces', noWorkspaces: 'Nobody has a workspace yet.', user: 'User', name: 'Workspace', state: 'State', image: 'Image', since: 'Up for',
+    load: (cpus: number) => `Load (${cpus} CPUs)`, memory: 'Memory', onTitle: 'Who is on', open: 'Open', doing: 'With', nobody: 'Nobody is on.',
   },
 
   users: {
-    title: 'Users', name: 'Name', role: 'Role', keys: 'Keys', created: 'Added', state: 'State', enabled: 'Enabled', disabledState: 'Disabled',
+    title: 'Users', lead: 'Who may come in. Disabling ends everything that they have open.', searchHint: 'Part of a name', noKey: 'none', exceptions: 'Exceptions', hasExceptions: 'yes',
+    setBy: (name: string) => `by ${name}`, openNow: 'Open now', name: 'Name', role: 'Role', keys: 'Keys', created: 'Added', state: 'State', enabled: 'Enabled', disabledState: 'Disabled',
     addTitle: 'Add a user', add: 'Add user', empty: 'No users yet.', open: (name: string) => `Keys of ${name}`,
     badName: 'A name has small letters, digits, - and _, begins with a letter, and is at most 32 long.',
     disable: 'Disable', enable: 'Enable', remove: 'Remove',
@@ -116,6 +172,30 @@ export const en = {
     revoked: (n: number) => n === 0 ? 'Revoked. Nothing was open with it.' : `Revoked. ${n} ${n === 1 ? 'session' : 'sessions'} ended.`,
     revokeLabel: (what: string) => `Revoke ${what}`,
     back: 'All users', since: (time: string) => `added ${time}`,
+  },
+
+  allKeys: {
+    title: 'Keys', lead: 'Everybody’s keys. Rotating keeps the old one for a while; revoking ends all that rests on it.', searchHint: 'User, comment or fingerprint', age: 'Added',
+    olderThan: (days: number) => `more than ${days} days ago`,
+  },
+
+  campaign: {
+    title: 'Key campaign', lead: 'Asks everybody with old keys to replace them by a deadline, and shows who has.', none: 'There has been no campaign yet.',
+    progress: (done: number, total: number) => `${done} of ${total} ${total === 1 ? 'user has' : 'users have'} rotated`, share: (percent: number) => `${percent} %`,
+    older: (time: string) => `keys older than ${time}`, deadline: 'deadline', startedBy: (name: string) => `started by ${name}`,
+    then: { supersede: 'then old keys go into their grace', expire: 'then old keys end' },
+    who: 'Who is asked', showDone: 'Show who has rotated', state: 'State', hasRotated: 'Rotated', open: 'Not yet', doneAt: 'When', allDone: 'Everybody has rotated.', nobody: 'Nobody has keys that old.',
+    end: 'End campaign', endAsk: 'End this campaign?', endText: 'Nobody is asked any more, and nothing happens to old keys at the deadline.',
+    startTitle: 'Start a campaign', olderField: 'Keys older than (days)', deadlineField: 'Deadline in (days)', actionField: 'At the deadline',
+    messageField: 'Message (optional)', messageHint: 'Shown to those who are asked, at SSH login and on these pages.',
+    dryRun: 'See whom it would ask', would: (users: number, keys: number) => `It would ask ${users} ${users === 1 ? 'user' : 'users'} to replace ${keys} ${keys === 1 ? 'key' : 'keys'}.`,
+    start: 'Start campaign', startAsk: (users: number) => `Ask ${users} ${users === 1 ? 'user' : 'users'} to rotate?`, startText: 'They are told at their next SSH login and on these pages.',
+  },
+  campaignState: { running: 'Running', done: 'Deadline has come', ended: 'Ended' },
+
+  settings: {
+    title: 'Settings in force', lead: 'What berthd runs with. They are changed in its settings file, and read when it starts.', name: 'Setting', value: 'Value', meaning: 'Meaning',
+    changed: 'not the default', onlyChanged: 'Only what is not the default',
   },
 
   audit: {

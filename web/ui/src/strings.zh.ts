@@ -7,7 +7,8 @@ export const zh: Strings = {
   browserOn: (browser, system) => `${system} 上的 ${browser}`,
   loading: '正在加载…', cancel: '取消', close: '关闭', copy: '复制', copied: '已复制', retry: '重试', working: '处理中…',
   skip: '跳到正文', menu: '页面', language: '语言',
-  stale: '数据不是最新的：',
+  stale: '数据不是最新的：', offline: '与 Berth 的连接已断开，正在重试…',
+  search: '搜索', any: '不限', more: '显示更多', nothingFound: '没有匹配项。', actions: '操作',
 
   errors: {
     unreachable: 'Berth 没有响应。请检查网络，本页会自动重试。',
@@ -22,7 +23,11 @@ export const zh: Strings = {
     internal: 'Berth 内部出错，管理员可在日志中查明原因。',
   },
 
-  nav: { home: '首页', keys: '我的密钥', sessions: '会话', overview: '概览', users: '用户', allSessions: '所有会话', audit: '审计', admin: '管理' },
+  nav: {
+    work: '工作', access: '我的访问', admin: '管理',
+    home: '工作区', terminal: '终端', connect: '连接', environments: '环境', keys: '我的密钥', sessions: '会话', logins: '登录与令牌',
+    overview: '概览', users: '用户', allKeys: '密钥', campaign: '密钥轮换', allSessions: '所有会话', audit: '审计', settings: '设置',
+  },
   logOut: '退出登录',
   role: { user: '用户', auditor: '审计员', admin: '管理员' },
 
@@ -63,10 +68,6 @@ export const zh: Strings = {
     newHint: '小写字母、数字、- 和 _，以字母开头。所有工作区共用您的主目录。',
     badName: '名称由小写字母、数字、- 和 _ 组成，以字母开头，最长 32 个字符。',
     nameTaken: '您已有同名的工作区。',
-    connect: '连接', connectLead: '通过 SSH 使用同一个工作区：终端、VS Code、JetBrains、scp、rsync。',
-    connectConfig: '将以下内容加入 ~/.ssh/config：', connectThen: (alias) => `之后只需“ssh ${alias}”，编辑器中也以此名称显示。`,
-    connectOnce: '或无需任何设置：', connectFor: '工作区',
-    noHost: '管理员尚未设置 SSH 的访问地址。',
   },
 
   keys: {
@@ -74,9 +75,32 @@ export const zh: Strings = {
     fingerprint: '密钥', state: '状态', lastUse: '上次使用', expires: '到期', added: '添加时间',
     from: (address) => `来自 ${address}`,
     empty: '没有密钥。',
-    addTitle: '添加或更换密钥',
+    refused: '被拒绝', expiresSoon: '即将到期', inCampaign: '需要更换', retires: '直到新密钥首次使用',
+    addOwn: '添加密钥', addedDone: (name) => `已添加 ${name}。`,
+    makeTitle: '生成密钥', makeText: '在您自己的电脑上运行以下命令，然后粘贴第二行命令输出的公钥。私钥永远不会离开您的电脑。',
     addText: '密钥由管理员添加。如果还没有密钥，请先生成，然后把第二行命令输出的公钥发给管理员。私钥永远不会离开您的电脑。',
-    lost: '密钥或保存密钥的电脑丢失了？请立即告知管理员：撤销后，该密钥打开的一切会在一秒内结束。',
+    lost: '密钥或保存密钥的电脑丢失了？请立即撤销，或告知管理员：该密钥打开的一切会在一秒内结束。',
+  },
+  policy: {
+    title: '密钥要求：', types: (types) => `类型 ${types}。`, hardware: '仅限硬件密钥。', touch: '必须触摸确认。',
+    age: (time) => `每个密钥有效期 ${time}。`, most: (n) => `每个用户最多 ${n} 个。`,
+  },
+  keyProblem: {
+    empty: '请粘贴公钥，即 ~/.ssh/id_ed25519.pub 中的那一行。', secret: '这是私钥，切勿粘贴到任何地方；请粘贴 .pub 文件。',
+    lines: '只能粘贴一行。', form: '公钥以类型开头（例如 ssh-ed25519），其后是字母和数字。',
+  },
+  rotate: {
+    verb: '轮换', title: (name) => `更换 ${name}`, lead: '请粘贴新的公钥。旧密钥还可继续使用一段时间，每次登录时都会提示。',
+    grace: '旧密钥', atOnce: '立即失效', graceOf: (time) => `继续有效 ${time}`,
+    retire: '新密钥首次使用后立即失效',
+    done: (name, until) => until ? `新密钥已生效。${name} 有效至 ${new Date(until).toLocaleString('zh', { dateStyle: 'medium', timeStyle: 'short' })}。` : `新密钥已生效，${name} 已被替换。`,
+  },
+  impact: {
+    asking: '正在查看会结束哪些内容…', unknown: '无法得知会结束哪些内容：', sessions: '个打开的 SSH 会话和隧道', browsers: '个已登录的浏览器', uses: '次使用（30 天内）', lastUse: '上次使用',
+    keeps: (names) => `该用户仍可使用 ${names} 登录。`, losesAccess: (user) => `${user} 没有其他可用的密钥，将无法登录。`,
+  },
+  notice: {
+    superseded: '此密钥已被替换：', expires_soon: '此密钥即将到期：', campaign: '请更换此密钥：', until: '有效期至', act: '前往我的密钥',
   },
   keyState: { active: '有效', superseded: '已被替换', expired: '已过期', revoked: '已撤销' },
 
@@ -87,19 +111,51 @@ export const zh: Strings = {
     end: '结束', endAsk: '结束此会话？', endText: (what) => `“${what}”会立即中断。`,
     endLabel: (what) => `结束 ${what}`,
     empty: '没有打开的会话。',
-    browsers: '浏览器', browsersLead: '您已登录本站的浏览器。',
+    browsers: '浏览器', browsersLead: '您已登录本站的浏览器。', open: '打开',
     browser: '浏览器', seen: '最近活动', started: '登录时间', expires: '有效期至', thisOne: '当前浏览器', key: '批准密钥',
     endBrowserAsk: '让此浏览器退出登录？', endBrowserText: '其中打开的 Jupyter 页面也会中断。',
     noBrowsers: '没有。',
   },
 
+  logins: { title: '登录与令牌', lead: '无需再次验证密钥即可代表您操作的浏览器和令牌。' },
+
+  terminal: {
+    title: '终端', tools: '终端工具', shell: '终端', detached: '已分离', new: '新建', end: '结束', smaller: '缩小文字', larger: '放大文字', previous: '上一个', next: '下一个',
+    label: (workspace) => `${workspace} 的终端`,
+    connecting: '正在连接…', lost: '连接已断开。终端仍在运行，本页会重新连接。', notLoaded: '无法加载终端，请重新加载页面。',
+    ended: (how) => how === '' || how === '0' ? '终端已结束。' : `终端已结束（${how}）。`, loggedOut: '您的登录已失效，请重新登录；终端会继续运行一段时间。',
+    endAsk: '结束此终端？', endText: '其中运行的程序会结束，与关闭终端窗口相同。',
+    hint: '关闭本页后终端仍会运行。Ctrl+Shift+C 复制，Ctrl+Shift+F 搜索，Ctrl+Shift+F6 用键盘离开终端。',
+  },
+
+  environments: {
+    title: '环境', lead: '您的 conda 环境。每次更改都是一个新版本，之前的版本会保留，可以随时回退。', empty: '还没有环境。', all: '所有环境',
+    name: '名称', default: '默认', revision: '版本', revisions: '版本', packages: '软件包', size: '大小', updated: '更改时间', state: '状态', current: '当前', kept: '保留', locked: '仅锁定文件', made: '创建时间',
+    roll: '回退', rollAsk: (n) => `回退到版本 ${n}？`, rollText: '立即生效；正在运行的程序继续使用已打开的文件。您可以用同样的方式再切换回来。',
+    removeAsk: (name) => `删除 ${name}？`, removeText: '其所有版本都会删除，使用它的程序将无法工作。',
+    makeDefault: '设为默认', notDefault: '取消默认', add: '新建环境', change: '更改', plan: '查看会有哪些变化', difference: '变化',
+    unchanged: '没有变化。', install: (n, size) => `安装（${n} 个软件包，需下载 ${size}）`,
+  },
+
+  connect: {
+    title: '连接', lead: '在您自己的电脑上使用同一个工作区：终端、编辑器、文件、端口。', workspace: '工作区',
+    noHost: '管理员尚未设置 SSH 的访问地址。',
+    configTitle: '取个名字', config: '将以下内容加入 ~/.ssh/config，只需一次。之后所有使用 SSH 的程序都能以此名称访问工作区。',
+    knownTitle: '确认机器身份', known: '将以下内容加入 ~/.ssh/known_hosts，首次连接时 ssh 即可确认这台机器；也可以将 ssh 询问的指纹与此处核对。', fingerprints: '指纹',
+    useTitle: '开始使用', shell: '终端', files: '文件', port: '端口', editor: '编辑器', openCode: '在 VS Code 中打开',
+    editorHint: (alias) => `需要 Remote - SSH 扩展。JetBrains Gateway 等会在 SSH 下列出“${alias}”。`,
+    onceTitle: '或无需任何设置', once: '在不属于您的电脑上：',
+  },
+
   overview: {
     title: '概览', version: '版本', uptime: '已运行', users: '用户', keys: '密钥', sessions: '当前会话', workspaces: '运行中的工作区',
     ssh: 'SSH', web: '网页', workspacesTitle: '工作区', noWorkspaces: '还没有工作区。', user: '用户', name: '工作区', state: '状态', image: '镜像', since: '已运行',
+    load: (cpus) => `负载（${cpus} 个 CPU）`, memory: '内存', onTitle: '谁在线', open: '打开', doing: '方式', nobody: '没有人在线。',
   },
 
   users: {
-    title: '用户', name: '名称', role: '角色', keys: '密钥', created: '添加时间', state: '状态', enabled: '已启用', disabledState: '已停用',
+    title: '用户', lead: '谁可以登录。停用会结束其打开的一切。', searchHint: '名称的一部分', noKey: '无', exceptions: '例外', hasExceptions: '有',
+    setBy: (name) => `由 ${name} 设置`, openNow: '当前打开', name: '名称', role: '角色', keys: '密钥', created: '添加时间', state: '状态', enabled: '已启用', disabledState: '已停用',
     addTitle: '添加用户', add: '添加', empty: '还没有用户。', open: (name) => `${name} 的密钥`,
     badName: '名称由小写字母、数字、- 和 _ 组成，以字母开头，最长 32 个字符。',
     disable: '停用', enable: '启用', remove: '删除',
@@ -115,6 +171,30 @@ export const zh: Strings = {
     revoked: (n) => n === 0 ? '已撤销，没有正在使用它的会话。' : `已撤销，结束了 ${n} 个会话。`,
     revokeLabel: (what) => `撤销 ${what}`,
     back: '所有用户', since: (time) => `添加于${time}`,
+  },
+
+  allKeys: {
+    title: '密钥', lead: '所有人的密钥。轮换会让旧密钥继续有效一段时间；撤销会结束依赖它的一切。', searchHint: '用户、注释或指纹', age: '添加时间',
+    olderThan: (days) => `${days} 天以前`,
+  },
+
+  campaign: {
+    title: '密钥轮换', lead: '要求所有持有旧密钥的用户在期限前更换，并显示谁已完成。', none: '还没有进行过轮换活动。',
+    progress: (done, total) => `${total} 个用户中有 ${done} 个已更换`, share: (percent) => `${percent}%`,
+    older: (time) => `早于 ${time} 的密钥`, deadline: '期限', startedBy: (name) => `由 ${name} 发起`,
+    then: { supersede: '到期后旧密钥进入宽限期', expire: '到期后旧密钥失效' },
+    who: '涉及的用户', showDone: '显示已更换的用户', state: '状态', hasRotated: '已更换', open: '未更换', doneAt: '时间', allDone: '所有人都已更换。', nobody: '没有这么旧的密钥。',
+    end: '结束活动', endAsk: '结束此活动？', endText: '不再要求任何人更换，期限到时旧密钥不受影响。',
+    startTitle: '发起活动', olderField: '密钥早于（天）', deadlineField: '期限（天）', actionField: '到期时',
+    messageField: '消息（可选）', messageHint: '在 SSH 登录时和本站上显示给相关用户。',
+    dryRun: '查看涉及的用户', would: (users, keys) => `将要求 ${users} 个用户更换 ${keys} 个密钥。`,
+    start: '开始', startAsk: (users) => `要求 ${users} 个用户更换密钥？`, startText: '他们会在下次 SSH 登录时和本站上收到通知。',
+  },
+  campaignState: { running: '进行中', done: '期限已到', ended: '已结束' },
+
+  settings: {
+    title: '生效的设置', lead: 'berthd 当前使用的设置。请在设置文件中更改，启动时读取。', name: '设置', value: '值', meaning: '含义',
+    changed: '非默认值', onlyChanged: '只显示非默认值',
   },
 
   audit: {

@@ -23,7 +23,7 @@ export function AuditPage() {
   const [limit, setLimit] = useState(STEP);
   const [filter, setFilter] = useState('');
   const [verdict, setVerdict] = useState<{ ok: boolean; first_broken?: number }>();
-  const { data, error, reload } = useLive(() => api.audit(limit), 10000, [limit]);
+  const { data, error, reload } = useLive(() => api.audit(limit), ['audit'], [limit]);
   const action = useAction();
   const verify = () => action.run(async () => { setVerdict(undefined); setVerdict(await api.verifyAudit()); });
   const wanted = filter.toLowerCase();

@@ -58,7 +58,7 @@ export function Snippet({ text, label }: { text: string; label: string }) {
   );
 }
 
-export function Notice({ kind = 'info', children }: { kind?: 'info' | 'error' | 'good'; children: ComponentChildren }) {
+export function Notice({ kind = 'info', children }: { kind?: 'info' | 'error' | 'good' | 'warn'; children: ComponentChildren }) {
   return <div class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'status'}>{children}</div>;
 }
 
@@ -72,7 +72,26 @@ export function When({ at }: { at: string | null }) {
 }
 
 export function Fingerprint({ value }: { value: string }) {
-  return value ? <code class="fingerprint" title={value}>{value.replace(/^(SHA256:.{10}).+$/, '$1…')}</code> : <span class="soft">{t.none}</span>;
+  return value ? <code class="fingerprint" title={value}>{value.replace(/^(SHA256:.{8}).+$/, '$1…')}</code> : <span class="soft">{t.none}</span>;
+}
+
+// One of several views of a page, chosen by a link of its own.
+export function Tabs({ label, children }: { label: string; children: ComponentChildren }) {
+  return <nav class="tabs" aria-label={label}>{children}</nav>;
+}
+
+export function Field({ label, hint, wrong, class: kind, children }: { label: string; hint?: string; wrong?: string; class?: string; children: ComponentChildren }) {
+  return (
+    <label class={`field ${kind ?? ''}`}>
+      <span>{label}</span>{children}
+      {(wrong || hint) && <span class={wrong ? 'hint wrong' : 'hint'} role={wrong ? 'alert' : undefined}>{wrong || hint}</span>}
+    </label>
+  );
+}
+
+// How much of something is done or in use.
+export function Meter({ label, value, max, tone = 'good' }: { label: string; value: number; max: number; tone?: 'good' | 'busy' | 'bad' }) {
+  return <progress class={`meter ${tone}`} aria-label={label} value={Math.min(value, max)} max={max || 1} />;
 }
 
 export function Page({ title, lead, aside, children }: { title: string; lead?: string; aside?: ComponentChildren; children: ComponentChildren }) {
@@ -81,7 +100,7 @@ export function Page({ title, lead, aside, children }: { title: string; lead?: s
     <>
       <header class="page-head">
         <div><h1>{title}</h1>{lead && <p class="soft">{lead}</p>}</div>
-        {aside}
+        {aside && <div class="page-aside">{aside}</div>}
       </header>
       {children}
     </>
@@ -96,17 +115,23 @@ export function Loading({ data, error, retry }: { data: unknown; error: string; 
 }
 
 // Runs actions and keeps the sentence of the last failure.
-export function useAction(): { error: string; run: (action: () => Promise<unknown>) => Promise<boolean>; clear: () => void } {
+export interface Action { error: string; busy: boolean; run: (action: () => Promise<unknown>) => Promise<boolean>; clear: () => void }
+
+export function useAction(): Action {
   const [error, setError] = useState('');
+  const [busy, setBusy] = useState(false);
   const run = async (action: () => Promise<unknown>) => {
     setError('');
+    setBusy(true);
     try {
       await action();
       return true;
     } catch (failure) {
       setError(errorText(failure));
       return false;
+    } finally {
+      setBusy(false);
     }
   };
-  return { error, run, clear: () => setError('') };
+  return { error, busy, run, clear: () => setError('') };
 }

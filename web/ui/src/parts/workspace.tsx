@@ -5,7 +5,9 @@ import { duration } from '../format';
 import { useNow } from '../live';
 import { t } from '../strings';
 import { Badge, Button, Notice, When } from './basics';
+import { Link } from '../router';
 import { useConfirm } from './confirm';
+import { Icon } from './icons';
 import type { Start } from './starts';
 
 export const STATE_TONE: Record<WorkspaceState, 'good' | 'bad' | 'busy' | 'calm'> = {
@@ -33,7 +35,11 @@ export function WorkspaceCard({ workspace: w, start, changed }: CardProps) {
       {start.running ? <Progress name={w.name} lines={start.lines ?? []} /> : state === 'starting' && <Progress name={w.name} lines={w.detail ? [w.detail] : []} />}
       <div class="actions" role="group" aria-label={t.home.moreActions(w.name)}>
         {state === 'running' && (
-          <a class="button primary" href={w.jupyter_url} target="_blank" rel="noopener">{t.home.openJupyter}<span class="hidden"> {t.home.newTab}</span></a>
+          <>
+            <a class="button primary" href={w.jupyter_url} target="_blank" rel="noopener">{t.home.openJupyter}<Icon name="external" /><span class="hidden"> {t.home.newTab}</span></a>
+            <Link class="button" to={`/terminal/${encodeURIComponent(w.name)}`}>{t.nav.terminal}</Link>
+            <Link class="button quiet" to={`/connect?workspace=${encodeURIComponent(w.name)}`}>{t.nav.connect}</Link>
+          </>
         )}
         {down && <Button kind="primary" onClick={start.begin}>{t.home.start}</Button>}
         {(state === 'running' || state === 'starting') && <Button onClick={ask.stop}>{t.home.stop}</Button>}

@@ -1,0 +1,100 @@
+"""Pages follow what happens elsewhere, by one event stream and without asking again and again."""
+
+import re
+
+from berthbox import make_key, wait_until
+
+
+def test_sessions_come_and_go_by_themselves(portal, ada):
+    """A command that starts appears on the open page, its traffic grows, and it goes when it ends; meanwhile the page asks only after changes."""
+    page = portal.log_in(ada)
+    page.goto("/sessions")
+    page.get_by_role("heading", name="Sessions", level=1).wait_for()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if re.search(r"/api/v1/sessions", request.url) else None)
+    process = ada.popen("box", "echo begun; read line; head -c 3000000 /dev/zero; read line")
+    try:
+        assert process.stdout.readline() == b"begun\n"
+        row = page.get_by_role("table", name="Live now").get_by_role("row").filter(has_text="head -c 3000000")
+        row.wait_for()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        read = 0
+        while read < 3_000_000:
+            read += len(process.stdout.read1(65536))
+        row.filter(has_text="2.9 MiB").wait_for()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        process.wait(20)
+        row.wait_for(state="detached")
+        assert len(asked) < 12, asked
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_workspace_state_is_followed(portal, box, new_user):
+    """A workspace that an SSH login starts shows as running on the page that was open before, and as stopped when an admin stops it."""
+    client = new_user()
+    page = portal.log_in(client)
+    card = page.get_by_role("article", name="main", exact=True)
+    card.get_by_text("Stopped").wait_for()
+    client.run("true", timeout=180)
+    card.get_by_text("Running").wait_for()
+    box.berth("workspace", "stop", client.user)
+    card.get_by_text("Stopped").wait_for(timeout=60_000)
+
+
+def test_a_key_that_an_admin_adds_appears(portal, box, new_user):
+    """My keys shows a key that was added elsewhere, without a reload."""
+    client = new_user()
+    page = portal.log_in(client)
+    page.goto("/keys")
+    table = page.get_by_role("table", name="My keys")
+    table.wait_for()
+    key = make_key(box.dir / f"id_{client.user}_second")
+    (box.dir / f"{key.name}.pub").write_text((box.dir / f"{key.name}.pub").read_text().replace("test-ed25519", "second key"))
+    box.berth("key", "add", client.user, f"{key}.pub")
+    table.get_by_text("second key").wait_for()
+
+
+def test_the_stream_ends_with_the_login(portal, box, new_user):
+    """Revoking the key that approved a browser leads its open page to the login at once."""
+    client = new_user()
+    page = portal.log_in(client)
+    [key] = box.items("key", "list", client.user)
+    box.berth("key", "revoke", key["fingerprint"])
+    page.get_by_role("heading", name="Log in with your SSH key").wait_for(timeout=5_000)
+
+
+def test_a_page_comes_back_after_a_loss(portal, new_user):
+    """When the network is gone the page says so; when it is back, the page shows what has changed meanwhile."""
+    client = new_user()
+    page = portal.log_in(client)
+    card = page.get_by_role("article", name="main", exact=True)
+    card.get_by_text("Stopped").wait_for()
+    page.context.set_offline(True)
+    page.evaluate("void fetch('/').catch(() => {})")
+    page.get_by_text("No connection to Berth").wait_for(timeout=60_000)
+    client.run("true", timeout=180)
+    assert card.get_by_text("Stopped").is_visible()
+    page.context.set_offline(False)
+    card.get_by_text("Running").wait_for(timeout=60_000)
+    page.get_by_text("No connection to Berth").wait_for(state="detached")
+
+
+def test_a_closed_page_holds_no_stream(portal, box, new_user):
+    """Berth counts the pages that listen: one that is open, none when it is closed."""
+    client = new_user()
+
+    page = portal.log_in(client)
+    before = metric(box, "berth_event_streams")
+    assert before >= 1
+    page.context.close()
+    portal.contexts.remove(page.context)
+    wait_until(lambda: metric(box, "berth_event_streams") < before, "the closed page's stream ends")
+
+
+def metric(box, name):
+    """A value of /metrics."""
+    return float(re.search(rf"^{name} (\S+)$", box.get("/metrics"), re.M).group(1))
