@@ -1,4 +1,5 @@
 // Values to words, and what a user pastes into their terminal. Pure functions.
+import type { AuditRow } from './model';
 import { language, t } from './strings';
 
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -120,3 +121,14 @@ export function hostOf(address: string): string {
 export function olderThan(at: string | null, days: number, now: number): boolean {
   return days === 0 || (at !== null && now - Date.parse(at) >= days * 86_400_000);
 }
+
+export interface AuditFilter { text: string; action: string; outcome: string }
+
+// Is this a row that is looked for? The text may stand in any of its fields.
+export function auditMatches(row: AuditRow, { text, action, outcome }: AuditFilter): boolean {
+  const needle = text.trim().toLowerCase();
+  return (action === '' || row.action === action) && (outcome === '' || (row.outcome === 'ok') === (outcome === 'ok')) &&
+    [row.actor, row.source, row.action, row.object, row.outcome, row.key_fingerprint].some((field) => field.toLowerCase().includes(needle));
+}
+
+export const jsonLines = (rows: object[]): string => rows.map((row) => JSON.stringify(row) + '\n').join('');

@@ -202,7 +202,7 @@ export const en = {
     title: 'Audit', lead: 'Who did what. Each row’s hash covers the row before it, so a change or a gap shows.',
     number: 'No.', at: 'When', actor: 'Who', source: 'From', action: 'Did', object: 'To', outcome: 'Outcome', empty: 'Nothing yet.',
     verify: 'Verify the chain', ok: 'The chain is whole.', broken: (n: number) => `The chain is broken at row ${n}.`,
-    more: 'Show more', find: 'Filter',
+    more: 'Show more', find: 'Filter', findHint: 'User, address, object or key', export: 'Export (JSON lines)', withKey: 'with key', good: 'ok', refused: 'not ok',
   },
   notFound: { title: 'No such page', text: 'Nothing is at this address.', home: 'To your workspaces' },
   denied: { title: 'Not for you', text: 'This page is for administrators.' },

@@ -201,7 +201,7 @@ export const zh: Strings = {
     title: '审计', lead: '谁做了什么。每行的哈希都覆盖前一行，因此任何改动或缺失都会暴露。',
     number: '编号', at: '时间', actor: '操作者', source: '来源', action: '操作', object: '对象', outcome: '结果', empty: '还没有记录。',
     verify: '验证链条', ok: '链条完整。', broken: (n) => `链条在第 ${n} 行断开。`,
-    more: '显示更多', find: '筛选',
+    more: '显示更多', find: '筛选', findHint: '用户、地址、对象或密钥', export: '导出（JSON Lines）', withKey: '密钥', good: '成功', refused: '未成功',
   },
   notFound: { title: '没有此页面', text: '此地址没有内容。', home: '前往工作区' },
   denied: { title: '无权访问', text: '此页面仅供管理员使用。' },

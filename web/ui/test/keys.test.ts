@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { codeLink, hostOf, keyProblem, olderThan } from '../src/format';
+import { auditMatches, codeLink, hostOf, jsonLines, keyProblem, olderThan } from '../src/format';
 import type { Session } from '../src/model';
 import { graceChoices } from '../src/parts/keys';
 import { present } from '../src/pages/overview';
@@ -42,4 +42,16 @@ it('makes one row of each user who is on', () => {
     session({ user: 'zoe', closed_at: '2026-11-22T10:00:01Z' }), session({ user: 'bob', workspace: 'nlp' })]);
   expect(rows.map((row) => [row.user, row.open])).toEqual([['ada', 2], ['bob', 1]]);
   expect(rows[0]).toMatchObject({ from: ['203.0.113.7', '198.51.100.2'], kinds: ['shell', 'tunnel'], since: '2026-11-22T09:00:00Z' });
+});
+
+it('filters and exports audit rows', () => {
+  const row = { number: 1, at: null, actor: 'ada', source: '203.0.113.7', key_fingerprint: 'SHA256:abc', action: 'key.revoke', object: 'grace', outcome: 'ok', hash: 'h' };
+  const all = { text: '', action: '', outcome: '' };
+  expect(auditMatches(row, all)).toBe(true);
+  expect(auditMatches(row, { ...all, text: ' GRACE ' })).toBe(true);
+  expect(auditMatches(row, { ...all, text: 'linus' })).toBe(false);
+  expect(auditMatches(row, { ...all, action: 'key.add' })).toBe(false);
+  expect(auditMatches(row, { ...all, outcome: 'refused' })).toBe(false);
+  expect(auditMatches({ ...row, outcome: 'unknown key' }, { ...all, outcome: 'refused' })).toBe(true);
+  expect(jsonLines([{ a: 1 }, { b: '\n' }])).toBe('{"a":1}\n{"b":"\\n"}\n');
 });
