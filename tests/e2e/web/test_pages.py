@@ -1,5 +1,6 @@
 """The portal's pages: what they show, what their buttons do, how they look at a desk and on a phone."""
 
+import json
 import re
 
 import pytest
@@ -189,13 +190,55 @@ def test_disabling_a_user(portal, box, admin, new_user):
     portal.log_in(client)
 
 
-def test_audit_page(portal, admin):
-    """The audit page shows the login that just happened and says that the chain is whole."""
+def test_audit_page(portal, admin, tmp_path):
+    """The audit page shows the login that just happened, filters, exports what it shows, and says that the chain is whole."""
     page = portal.log_in(admin)
     page.goto("/admin/audit")
-    page.get_by_role("table", name="Audit").get_by_role("row").filter(has_text="boss").first.wait_for()
+    table = page.get_by_role("table", name="Audit")
+    table.get_by_role("row").filter(has_text="boss").first.wait_for()
+    page.get_by_label("Did").select_option("user.add")
+    page.get_by_label("Filter").fill("admin-socket")
+    row = table.get_by_role("row").filter(has_text="boss")
+    row.wait_for()
+    assert "action=user.add" in page.url and "q=admin-socket" in page.url
+    assert table.get_by_text("ssh.login").count() == 0
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    download.value.save_as(tmp_path / "audit.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert {row["action"] for row in rows} == {"user.add"} and "boss" in [row["object"] for row in rows]
+    page.reload()
+    row.wait_for()
     page.get_by_role("button", name="Verify the chain").click()
     page.get_by_text("The chain is whole.").wait_for()
+
+
+def test_overview(portal, ada, admin):
+    """The overview names who is on with what, from where, and the workspaces that run."""
+    process = ada.popen("box", "echo begun; exec sleep 8642")
+    try:
+        assert process.stdout.readline() == b"begun\n"
+        page = portal.log_in(admin)
+        page.goto("/admin")
+        row = page.get_by_role("table", name="Who is on").get_by_role("row").filter(has_text="ada")
+        row.filter(has_text="exec").filter(has_text="127.0.0.1").wait_for()
+        page.get_by_role("table", name="Workspaces").get_by_role("row").filter(has_text="ada").filter(has_text="Running").wait_for()
+        assert re.search(r"Memory\s+[0-9.]+ [GM]iB", page.locator(".tiles").inner_text())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_settings_in_force(portal, box, admin):
+    """The settings page shows what this berthd was started with, and marks what is not the default."""
+    page = portal.log_in(admin)
+    page.goto("/admin/settings")
+    row = page.get_by_role("table", name="Settings in force").get_by_role("row").filter(has_text="ssh.listen")
+    row.wait_for()
+    assert str(box.ssh_port) in row.inner_text() and "not the default" in row.inner_text()
+    page.get_by_label("Search").fill("keepalive")
+    row.wait_for(state="detached")
+    page.get_by_text("ssh.keepalive_interval").wait_for()
 
 
 def test_by_keyboard_alone(portal, ada):

@@ -121,7 +121,7 @@ export const en = {
   logins: { title: 'Logins and tokens', lead: 'What acts in your name without asking for your key again.' },
 
   terminal: {
-    title: 'Terminal', tools: 'Terminal tools', shell: 'Shell', detached: 'detached', new: 'New', end: 'End', smaller: 'Smaller text', larger: 'Larger text', previous: 'Previous', next: 'Next',
+    title: 'Terminal', tools: 'Terminal tools', shell: 'Shell', detached: 'detached', new: 'New', end: 'End', smaller: 'A−, smaller text', larger: 'A+, larger text', previous: 'Previous', next: 'Next',
     label: (workspace: string) => `Terminal of ${workspace}`,
     connecting: 'Connecting…', lost: 'The connection was lost. The shell goes on; this page attaches again.', notLoaded: 'The terminal could not be loaded. Reload the page.',
     ended: (how: string) => how === '' || how === '0' ? 'The shell has ended.' : `The shell has ended (${how}).`, loggedOut: 'Your login has ended. Log in again; the shell goes on for a while.',

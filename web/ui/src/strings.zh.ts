@@ -120,7 +120,7 @@ export const zh: Strings = {
   logins: { title: '登录与令牌', lead: '无需再次验证密钥即可代表您操作的浏览器和令牌。' },
 
   terminal: {
-    title: '终端', tools: '终端工具', shell: '终端', detached: '已分离', new: '新建', end: '结束', smaller: '缩小文字', larger: '放大文字', previous: '上一个', next: '下一个',
+    title: '终端', tools: '终端工具', shell: '终端', detached: '已分离', new: '新建', end: '结束', smaller: 'A−，缩小文字', larger: 'A+，放大文字', previous: '上一个', next: '下一个',
     label: (workspace) => `${workspace} 的终端`,
     connecting: '正在连接…', lost: '连接已断开。终端仍在运行，本页会重新连接。', notLoaded: '无法加载终端，请重新加载页面。',
     ended: (how) => how === '' || how === '0' ? '终端已结束。' : `终端已结束（${how}）。`, loggedOut: '您的登录已失效，请重新登录；终端会继续运行一段时间。',
