@@ -72,7 +72,7 @@ export function When({ at }: { at: string | null }) {
 }
 
 export function Fingerprint({ value }: { value: string }) {
-  return value ? <code class="fingerprint" title={value}>{value.replace(/^(SHA256:.{8}).+$/, '$1…')}</code> : <span class="soft">{t.none}</span>;
+  return value ? <code class="fingerprint" title={value}>{value.replace(/^(SHA256:.{10}).+$/, '$1…')}</code> : <span class="soft">{t.none}</span>;
 }
 
 // One of several views of a page, chosen by a link of its own.
