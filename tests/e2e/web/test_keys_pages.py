@@ -103,7 +103,8 @@ def test_a_campaign(portal, box, admin, new_user):
         item = page.get_by_role("table", name="Who is asked").get_by_role("row").filter(has_text=client.user).first
         item.get_by_text("Not yet").wait_for()
         theirs.get_by_text("Please replace this key:").wait_for()
-        assert theirs.get_by_text("Please <b>rotate</b> soon.").count() > 0
+        theirs.get_by_role("link", name="To my keys").click()
+        theirs.get_by_text("Please <b>rotate</b> soon.").first.wait_for()
         key = fresh_key(box, f"{client.user}_campaign")
         box.request("POST", f"/users/{client.user}/keys/rotate", {"public_key": public(key), "replaces": "all"})
         page.get_by_label("Show who has rotated").check()

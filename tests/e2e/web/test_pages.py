@@ -206,7 +206,7 @@ def test_audit_page(portal, admin, tmp_path):
         page.get_by_role("button", name="Export").click()
     download.value.save_as(tmp_path / "audit.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
-    assert {row["action"] for row in rows} == {"user.add"} and "boss" in [row["object"] for row in rows]
+    assert {row["action"] for row in rows} == {"user.add"} and "boss admin" in [row["object"] for row in rows]
     page.reload()
     row.wait_for()
     page.get_by_role("button", name="Verify the chain").click()

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { api, type Key, type KeyImpact, type KeyPolicy, type KeyState } from '../api';
-import { duration, keyProblem } from '../format';
+import { duration, hostOf, keyProblem } from '../format';
 import { errorText } from '../live';
 import { t } from '../strings';
 import { Badge, Button, Field, Fingerprint, Notice, useAction, When } from './basics';
@@ -33,7 +33,7 @@ function State({ it }: { it: Key }) {
 export const KEY_COLUMNS: Column<Key>[] = [
   { title: t.keys.fingerprint, class: 'grow', cell: (key) => <div class="two"><strong>{keyName(key)}</strong><span class="soft small">{key.type} <Fingerprint value={key.fingerprint} /></span></div> },
   { title: t.keys.state, cell: (key) => <State it={key} /> },
-  { title: t.keys.lastUse, cell: (key) => <div class="two"><When at={key.last_used_at} />{key.last_used_from && <span class="soft small nowrap">{t.keys.from(key.last_used_from)}</span>}</div> },
+  { title: t.keys.lastUse, cell: (key) => <div class="two"><When at={key.last_used_at} />{key.last_used_from && <span class="soft small nowrap">{t.keys.from(hostOf(key.last_used_from))}</span>}</div> },
   { title: t.keys.expires, cell: (key) => key.state === 'revoked' ? <span class="soft">{t.none}</span> : <When at={endOf(key)} /> },
   { title: t.keys.added, cell: (key) => <When at={key.added_at} /> },
 ];
@@ -58,7 +58,7 @@ function Impact({ fingerprint }: { fingerprint: string }) {
         <Count n={impact.web_sessions.length}>{t.impact.browsers}</Count>
         <Count n={impact.uses_30d}>{t.impact.uses}</Count>
       </ul>
-      {impact.key.last_used_at && <p class="soft">{t.impact.lastUse} <When at={impact.key.last_used_at} />{impact.key.last_used_from && ` ${t.keys.from(impact.key.last_used_from)}`}</p>}
+      {impact.key.last_used_at && <p class="soft">{t.impact.lastUse} <When at={impact.key.last_used_at} />{impact.key.last_used_from && ` ${t.keys.from(hostOf(impact.key.last_used_from))}`}</p>}
       {impact.keeps_access
         ? <p>{t.impact.keeps(impact.other_keys.map(keyName).join(', '))}</p>
         : <Notice kind="warn">{t.impact.losesAccess(impact.key.user)}</Notice>}
