@@ -33,6 +33,7 @@ function freshState() {
         user_agent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36' },
       { id: 'w2', user: 'ada', key_fingerprint: FINGERPRINT, address: '198.51.100.20', created_at: ago(72000), last_seen_at: ago(30000), expires_at: ago(-3600), current: false,
         user_agent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1' }],
+    tokens: [],
     audit: [['-', 'ssh.login', 'ada', 'unknown key'], ['ada', 'ssh.login', 'ada', 'ok'], ['ada', 'web.login', 'w1', 'ok'], ['admin-socket', 'key.add', 'grace SHA256:gra9wXg1r2l', 'ok'],
       ['ada', 'workspace.start', 'ada/main', 'ok']].map(([actor, action, object, outcome], i) => ({ number: i + 1, at: ago(9000 - i * 1000), actor,
       source: actor === 'admin-socket' ? 'unix' : '203.0.113.7', key_fingerprint: '', action, object, outcome, hash: `${i}`.repeat(64) })),
@@ -83,6 +84,10 @@ const ROUTES = [
   ['POST', 'workspaces/:/:/stop', stopped],
   ['POST', 'workspaces/:/:/reset', stopped],
   ['DELETE', 'workspaces/:/:', (s, { params: [user, name] }) => { s.workspaces = s.workspaces.filter((w) => w.user !== user || w.name !== name); return {}; }],
+  ['GET', 'tokens', (s) => items(s.tokens)],
+  ['POST', 'tokens', (s, { body }) => { const token = { id: `t${s.tokens.length + 1}`, name: body.name, user: 'ada', key_fingerprint: FINGERPRINT, scopes: body.scopes, state: 'active',
+    created_at: ago(0), expires_at: ago(-body.lifetime_s), revoked_at: null, last_used_at: null, last_used_from: '' }; s.tokens.push(token); return { secret: 'berth_mock_Zk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3', token }; }],
+  ['DELETE', 'tokens/:', (s, { params: [id] }) => Object.assign(s.tokens.find((x) => x.id === id) ?? notFound(), { state: 'revoked', revoked_at: ago(0) })],
   ['GET', 'policy/keys', () => ({ allowed_types: ['ssh-ed25519', 'sk-ssh-ed25519@openssh.com', 'ecdsa-sha2-nistp256', 'rsa'], min_rsa_bits: 3072, max_age_s: 365 * 86400, warn_before_s: 14 * 86400,
     grace_s: 7 * 86400, max_per_user: 10, require_hardware: false, require_touch: false, self_service: ['list', 'add', 'rotate', 'remove'] })],
   ['GET', 'notices', () => items([{ kind: 'campaign', text: 'Please move to hardware keys where you can.', key_fingerprint: FINGERPRINT, until: ago(-1900000), successor: null, current: true }])],
@@ -147,7 +152,7 @@ export function mockApi() {
         if (!match) continue;
         const params = match.slice(1).map(decodeURIComponent);
         const wantsEvents = request.headers.accept === 'text/event-stream';
-        if (method !== 'GET') setTimeout(() => changed('workspaces', 'sessions', 'keys', 'users', 'web_sessions', 'campaign', 'audit'), 50);
+        if (method !== 'GET') setTimeout(() => changed('workspaces', 'sessions', 'keys', 'users', 'web_sessions', 'campaign', 'tokens', 'audit'), 50);
         const body = await act(state, { params, query: url.searchParams, body: await readBody(request), response, wantsEvents });
         return response.headersSent ? undefined : answer(200, body);
       }

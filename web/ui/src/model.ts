@@ -78,3 +78,8 @@ export interface Environment {
 export interface Revision { number: number; packages: number; size_bytes: number; created_at: Time; created_by: string; current: boolean; installed: boolean }
 export interface EnvironmentDetail extends Environment { yaml: string; revision_list: Revision[] }
 export interface Plan { plan: string; packages: number; download_bytes: number; diff: PlanDiff; unchanged: boolean; warnings: string[] }
+
+export interface ApiToken {
+  id: string; name: string; user: string; key_fingerprint: string; scopes: string[]; state: 'active' | 'expired' | 'revoked' | 'dead';
+  created_at: Time; expires_at: Time; revoked_at: Time; last_used_at: Time; last_used_from: string;
+}

@@ -120,6 +120,14 @@ export const en = {
 
   logins: { title: 'Logins and tokens', lead: 'What acts in your name without asking for your key again.' },
 
+  tokens: {
+    title: 'API tokens', lead: 'For scripts that use the HTTP API in your name. A token ends with the key that made it.', empty: 'No tokens.', name: 'Name', state: 'State', secret: 'Token',
+    made: (name: string) => `${name} was made. Copy it now: it is not shown again.`, makeTitle: 'New token', make: 'Make token', may: 'It may', read: 'read everything that you may', all: 'everything that you may', areas: 'only these areas',
+    lifetime: 'Good for', nameNeeded: 'Give it a name that says what it is for.', areaNeeded: 'Choose at least one area.',
+    revokeAsk: (name: string) => `Revoke ${name}?`, revokeText: 'Scripts that use it are refused from now on.',
+  },
+  tokenState: { active: 'Active', expired: 'Expired', revoked: 'Revoked', dead: 'Ended with its key' },
+
   terminal: {
     title: 'Terminal', tools: 'Terminal tools', shell: 'Shell', detached: 'detached', new: 'New', end: 'End', smaller: 'A−, smaller text', larger: 'A+, larger text', previous: 'Previous', next: 'Next',
     label: (workspace: string) => `Terminal of ${workspace}`,

@@ -119,6 +119,14 @@ export const zh: Strings = {
 
   logins: { title: '登录与令牌', lead: '无需再次验证密钥即可代表您操作的浏览器和令牌。' },
 
+  tokens: {
+    title: 'API 令牌', lead: '供脚本以您的名义使用 HTTP API。令牌随创建它的密钥一起失效。', empty: '没有令牌。', name: '名称', state: '状态', secret: '令牌',
+    made: (name) => `已创建 ${name}。请立即复制，之后不再显示。`, makeTitle: '新建令牌', make: '创建令牌', may: '权限', read: '读取您可以读取的一切', all: '您可以做的一切', areas: '仅限以下范围',
+    lifetime: '有效期', nameNeeded: '请填写能说明用途的名称。', areaNeeded: '请至少选择一个范围。',
+    revokeAsk: (name) => `撤销 ${name}？`, revokeText: '使用它的脚本从现在起会被拒绝。',
+  },
+  tokenState: { active: '有效', expired: '已过期', revoked: '已撤销', dead: '已随密钥失效' },
+
   terminal: {
     title: '终端', tools: '终端工具', shell: '终端', detached: '已分离', new: '新建', end: '结束', smaller: 'A−，缩小文字', larger: 'A+，放大文字', previous: '上一个', next: '下一个',
     label: (workspace) => `${workspace} 的终端`,

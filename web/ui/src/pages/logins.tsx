@@ -1,10 +1,11 @@
-// Where the user is logged in without typing a key: browsers.
+// What acts for the user without their key: browsers and API tokens.
 import { api, type WebSession } from '../api';
 import { browserName } from '../format';
 import { useLive } from '../live';
 import { Button, Fingerprint, Loading, Page, When } from '../parts/basics';
 import { useConfirm } from '../parts/confirm';
 import { Table, type Column } from '../parts/table';
+import { Tokens } from '../parts/tokens';
 import { t } from '../strings';
 
 // This browser, then by when they were seen last.
@@ -15,6 +16,7 @@ export function LoginsPage() {
   return (
     <Page title={t.logins.title} lead={t.logins.lead}>
       <Browsers />
+      <Tokens />
     </Page>
   );
 }
