@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 
+#include "keeper/env_store.hpp"
+
 namespace berth::keeper {
 namespace {
 
@@ -45,7 +47,7 @@ nlohmann::json environment(const Settings& settings, const WorkspaceId& id) {
 
 nlohmann::json mounts(const Settings& settings, const Plan& plan) {
   constexpr std::int64_t mib = 1 << 20;
-  return {bind(plan.home.path, home_inside(plan.id), {"rbind", "rw", "nosuid", "nodev"}),
+  nlohmann::json all = {bind(plan.home.path, home_inside(plan.id), {"rbind", "rw", "nosuid", "nodev"}),
           bind(plan.agent_directory, "/run/berth", {"rbind", "ro", "nosuid", "nodev", "noexec"}),
           bind(settings.agent, kAgentInside, {"bind", "ro", "nosuid", "nodev"}),
           tmpfs("/tmp", "1777", settings.limits.tmp),
@@ -53,6 +55,13 @@ nlohmann::json mounts(const Settings& settings, const Plan& plan) {
           tmpfs("/run", "0755", 16 * mib),
           // The agent makes its user's folder in it; Podman has no way to make one with that owner.
           tmpfs("/run/user", "1777", 64 * mib)};
+  if (!plan.environments.empty()) {
+    all.push_back(bind(plan.environments, kEnvironmentsInside, {"rbind", "ro", "nosuid", "nodev"}));
+    // So that login shells of any image begin in the user's environment.
+    all.push_back(bind(settings.environments.builder / "inside/profile.sh", "/etc/profile.d/zz-berth-environments.sh", {"bind", "ro", "nosuid", "nodev", "noexec"}));
+    all.push_back(bind(settings.environments.builder / "inside/berth-env", "/usr/local/bin/berth-env", {"bind", "ro", "nosuid", "nodev"}));
+  }
+  return all;
 }
 
 }  // namespace
@@ -63,6 +72,67 @@ std::string container_name(const Settings& settings, const WorkspaceId& id) {
 
 std::string interface_name(const Settings& settings, const WorkspaceId& id) {
   return settings.podman.interface_prefix + sha256_hex(container_name(settings, id), 10);
+}
+
+std::string build_container_name(const Settings& settings, const std::string& user) { return "berth-" + settings.instance + "-" + user + "..build"; }
+
+nlohmann::json build_container_spec(const Settings& settings, const BuildPlan& plan) {
+  const std::string user_id = std::to_string(kInsideUid);
+  const nlohmann::json range = {{{"container_id", 0}, {"host_id", plan.base}, {"size", kRangeSize}}};
+  constexpr std::int64_t period = 100000;
+  nlohmann::json env = settings.env;
+  if (env.is_null()) env = nlohmann::json::object();
+  env["HOME"] = env["TMPDIR"] = "/tmp";
+  env["PATH"] = "/usr/local/bin:/usr/bin:/bin";
+  env["LANG"] = "C.UTF-8";
+  env["XDG_CACHE_HOME"] = std::string(kEnvironmentsInside) + "/scratch";
+  nlohmann::json mounts = {bind(plan.folder, kEnvironmentsInside, {"rbind", "rw", "nosuid", "nodev"}),
+                           bind(plan.request, "/run/berth-build", {"rbind", "ro", "nosuid", "nodev", "noexec"}),
+                           bind(settings.environments.builder, "/usr/lib/berth/environments", {"rbind", "ro", "nosuid", "nodev"}),
+                           tmpfs("/tmp", "1777", settings.limits.tmp), tmpfs("/var/tmp", "1777", 64 << 20), tmpfs("/run", "0755", 1 << 20)};
+  if (plan.network) {
+    for (const std::string& folder : settings.environments.channel_folders) mounts.push_back(bind(folder, folder, {"rbind", "ro", "nosuid", "nodev", "noexec"}));
+    // Only where no package's code runs.
+    if (!settings.environments.pip_conf.empty()) env["PIP_CONFIG_FILE"] = "/run/berth-build/pip.conf";
+  }
+  nlohmann::json spec = {
+      {"name", build_container_name(settings, plan.user)},
+      {"image", plan.image},
+      {"entrypoint", {"/usr/lib/berth/environments/berth-env-builder"}},
+      {"command", plan.command},
+      {"user", user_id + ":" + user_id},
+      {"env", env},
+      {"work_dir", "/tmp"},
+      {"hostname", "build"},
+      {"mounts", mounts},
+      {"image_volume_mode", "ignore"},
+      {"log_configuration", {{"driver", "none"}}},
+      {"read_only_filesystem", true},
+      {"no_new_privileges", true},
+      {"cap_drop", {"all"}},
+      {"userns", {{"nsmode", "private"}}},
+      {"idmappings", {{"HostUIDMapping", false}, {"HostGIDMapping", false}, {"UIDMap", range}, {"GIDMap", range}}},
+      {"resource_limits",
+       {{"memory", {{"limit", settings.environments.memory}}},
+        {"pids", {{"limit", 1024}}},
+        {"cpu", {{"quota", std::llround(settings.limits.cpus * period)}, {"period", period}, {"shares", 256}}}}},
+      {"oom_score_adj", 500},
+      {"stop_timeout", 1},
+      {"labels", {{"berth.build", settings.instance}, {"berth.user", plan.user}}}};
+  if (plan.network && settings.podman.network == "bridge") {
+    spec["netns"] = {{"nsmode", "bridge"}};
+    spec["networks"] = {{build_container_name(settings, plan.user), nlohmann::json::object()}};
+  } else {
+    spec["netns"] = {{"nsmode", "none"}};
+  }
+  return spec;
+}
+
+nlohmann::json build_network_spec(const Settings& settings, const std::string& user) {
+  const std::string name = build_container_name(settings, user);
+  return {{"name", name}, {"driver", "bridge"}, {"network_interface", settings.podman.interface_prefix + sha256_hex(name, 10)},
+          {"dns_enabled", false}, {"ipv6_enabled", false}, {"internal", false},
+          {"labels", {{"berth.build", settings.instance}, {"berth.user", user}}}};
 }
 
 std::string home_inside(const WorkspaceId& id) { return "/home/" + id.user; }

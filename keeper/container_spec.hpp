@@ -22,6 +22,19 @@ nlohmann::json container_spec(const Settings& settings, const Plan& plan, const 
 // Body of POST /networks/create.
 nlohmann::json network_spec(const Settings& settings, const WorkspaceId& id);
 
+// One step of building an environment: a container of the user's identity that sees nothing but the builder, its request, and a folder of
+// the user's builds where environments lie in workspaces.
+struct BuildPlan {
+  std::string user, image;
+  RangeBase base = 0;
+  std::filesystem::path folder, request;
+  std::vector<std::string> command;  // of the builder
+  bool network = false;              // then no package's code runs
+};
+std::string build_container_name(const Settings& settings, const std::string& user);
+nlohmann::json build_container_spec(const Settings& settings, const BuildPlan& plan);
+nlohmann::json build_network_spec(const Settings& settings, const std::string& user);
+
 // nft's rules for all workspaces of this instance: nothing in them reaches the host (but its DNS) or another workspace.
 std::string firewall_rules(const Settings& settings);
 

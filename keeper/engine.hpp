@@ -26,6 +26,7 @@ struct Plan {
   std::string image;
   Home home;
   std::filesystem::path agent_directory;
+  std::filesystem::path environments;  // the user's conda environments; empty: not offered here
 };
 
 // Calls for one workspace never overlap (the service sees to that); calls for different ones may.

@@ -110,7 +110,15 @@ int run(const Settings& settings, Account berthd, bool purge_only) {
   if (socket.has_error()) return fail("socket", socket.error());
   Engine& engine = podman ? static_cast<Engine&>(*podman) : *process;
   if (process) log_warn("keeper.no_isolation", {{"engine", "process"}, {"meaning", "workspaces are plain processes on this machine; for development only"}});
-  Service service(io.get_executor(), settings, engine, homes, berthd);
+  std::unique_ptr<Environments> environments;
+  if (podman) {
+    environments = std::make_unique<Environments>(io.get_executor(), settings, *podman, homes);
+    const auto ready = environments->prepare();
+    if (ready.has_error()) return fail("environments", ready.error());
+    if (const std::string why = environments->missing(); !why.empty()) log_warn("keeper.no_environments", {{"why", why}});
+    asio::co_spawn(io, environments->clean_up(), asio::detached);
+  }
+  Service service(io.get_executor(), settings, engine, homes, berthd, environments.get());
   Server server(io.get_executor(), std::move(*socket), service, berthd.uid);
   asio::co_spawn(io, stop_on_signal(io, server, service), asio::detached);
   asio::co_spawn(io, adopt(service), asio::detached);

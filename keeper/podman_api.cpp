@@ -1,6 +1,6 @@
 #include "keeper/podman_api.hpp"
 
-#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -43,6 +43,29 @@ asio::awaitable<Result<Answer>> exchange(std::string path, http::request<http::s
   co_return answer;
 }
 
+asio::awaitable<Result<stream_protocol::socket>> open_stream(std::string path, std::string target) {
+  stream_protocol::socket socket(co_await asio::this_coro::executor);
+  boost::system::error_code error;
+  co_await socket.async_connect(stream_protocol::endpoint(path), asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return engine_error(path + ": " + error.message());
+  http::request<http::empty_body> request(http::verb::post, target, 11);
+  request.set(http::field::host, "podman");
+  request.set(http::field::connection, "Upgrade");
+  request.set(http::field::upgrade, "tcp");
+  co_await http::async_write(socket, request, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return engine_error("sending: " + error.message());
+  // Byte by byte, so that nothing of the stream is taken with the head.
+  std::string head;
+  char c = 0;
+  while (!head.ends_with("\r\n\r\n") && head.size() < 8192) {
+    co_await asio::async_read(socket, asio::buffer(&c, 1), asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return engine_error("reading: " + error.message());
+    head += c;
+  }
+  if (!head.starts_with("HTTP/1.1 101") && !head.starts_with("HTTP/1.1 200")) co_return engine_error("attach: " + head.substr(0, 100));
+  co_return socket;
+}
+
 }  // namespace
 
 std::string Answer::why() const {
@@ -70,6 +93,11 @@ asio::awaitable<Result<Answer>> PodmanApi::call(http::verb verb, std::string tar
                               {"status", answer.has_value() ? static_cast<int>(answer->status) : 0},
                               {"ms", took.count()}});
   co_return answer;
+}
+
+asio::awaitable<Result<stream_protocol::socket>> PodmanApi::attach(std::string container, std::chrono::milliseconds limit) {
+  auto operation = open_stream(socket_path_, "/v4.0.0/libpod/containers/" + container + "/attach?stream=true&stdout=true&stderr=true");
+  co_return co_await with_deadline(std::move(operation), limit, "the container engine");
 }
 
 std::string url_encode(std::string_view text) {

@@ -21,21 +21,22 @@ class PodmanEngine final : public Engine {
   // Removes every container and network of this instance, and its firewall rules. Homes stay.
   boost::asio::awaitable<Result<void>> purge();
 
+  // For builds (keeper/build_container.hpp). The image's id; Error{unavailable} when it is not here and may not be fetched.
+  boost::asio::awaitable<Result<std::string>> find_image(std::string image, Progress progress);
+  Result<void> apply_firewall();
+
  private:
   struct Container {
     KeeperRecord record;
     std::string spec_hash;
   };
   boost::asio::awaitable<Result<std::optional<Container>>> inspect(WorkspaceId id);
-  // The image's id; an empty one when it is not here.
-  boost::asio::awaitable<Result<std::string>> find_image(std::string image, Progress progress);
   boost::asio::awaitable<Result<void>> pull(std::string image, Progress progress);
   boost::asio::awaitable<Result<void>> create(WorkspaceId id, nlohmann::json spec);
   boost::asio::awaitable<Result<void>> start(WorkspaceId id);
   boost::asio::awaitable<Result<void>> make_and_start(Plan plan, std::optional<Container> found, Progress progress);
   // The running container, once its user ids have been checked; ended when they are wrong.
   boost::asio::awaitable<Result<KeeperRecord>> checked(Plan plan);
-  Result<void> apply_firewall();
   KeeperRecord describe(const WorkspaceId& id) const;
 
   const Settings& settings_;

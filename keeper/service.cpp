@@ -69,8 +69,8 @@ struct LifeSigns : std::enable_shared_from_this<LifeSigns> {
 
 }  // namespace
 
-Service::Service(asio::any_io_executor executor, const Settings& settings, Engine& engine, Homes& homes, Account berthd)
-    : executor_(executor), settings_(settings), engine_(engine), homes_(homes), berthd_(berthd) {}
+Service::Service(asio::any_io_executor executor, const Settings& settings, Engine& engine, Homes& homes, Account berthd, Environments* environments)
+    : executor_(executor), settings_(settings), engine_(engine), homes_(homes), berthd_(berthd), environments_(environments) {}
 
 Result<Service::Request> Service::parse(const nlohmann::json& json, const Row*& row) const {
   Request request;
@@ -106,6 +106,9 @@ asio::awaitable<void> Service::answer_for(const void* watcher, std::string line,
     co_return;
   }
   const std::int64_t number = op->get<std::int64_t>();
+  if (const auto what = json.find("do"); what != json.end() && what->is_string() && Environments::answers(what->get_ref<const std::string&>())) {
+    co_return co_await answer_environments(number, json, std::move(say));
+  }
   const Row* row = nullptr;
   auto request = parse(json, row);
   if (request.has_error()) {
@@ -131,6 +134,34 @@ asio::awaitable<void> Service::answer_for(const void* watcher, std::string line,
   }
 }
 
+asio::awaitable<void> Service::answer_environments(std::int64_t op, nlohmann::json request, Say say) {
+  Result<nlohmann::json> result = Error{ErrorKind::internal, "berth-keeper failed; its log says why"};
+  const auto user = request.find("user");
+  if (environments_ == nullptr) {
+    result = Error{ErrorKind::unavailable, "conda environments need containers: this Berth runs with engine \"process\""};
+  } else if (user == request.end() || !user->is_string() || !workspaces::is_user_name(user->get_ref<const std::string&>())) {
+    result = Error{ErrorKind::invalid, "this is not the name of a user"};
+  } else {
+    ++busy_;
+    try {
+      std::string what = request["do"].get<std::string>(), name = user->get<std::string>();
+      Say tell = [say, op](nlohmann::json message) {
+        message["op"] = op;
+        say(std::move(message));
+      };
+      result = co_await environments_->answer(std::move(what), std::move(name), std::move(request), std::move(tell));
+    } catch (const std::exception& error) {
+      log_error("keeper.exception", {{"do", "environments"}, {"error", error.what()}});
+    }
+    --busy_;
+  }
+  if (result.has_value()) {
+    say({{"op", op}, {"ok", *result}});
+  } else {
+    say({{"op", op}, {"error", to_json(result.error())}});
+  }
+}
+
 asio::awaitable<Service::Outcome> Service::ensure(Request request) {
   const Say& say = request.say;
   const std::int64_t op = request.op;
@@ -146,7 +177,12 @@ asio::awaitable<Service::Outcome> Service::ensure(Request request) {
     signs->progress("Making your home directory");
     log_info("keeper.home_made", {{"user", request.id.user}, {"base", home->base}});
   }
-  Plan plan{request.id, request.image, *home, *directory};
+  Plan plan{request.id, request.image, *home, *directory, {}};
+  if (environments_ != nullptr) {
+    const auto mount = environments_->mount_for(request.id.user);
+    if (mount.has_error()) co_return mount.error();
+    plan.environments = *mount;
+  }
   Progress progress = [signs](std::string_view line) { signs->progress(line); };
   auto record = co_await engine_.ensure(std::move(plan), std::move(progress));
   if (record.has_error()) co_return record.error();

@@ -1,4 +1,5 @@
-// The requests that berth-keeper answers (workspaces/keeper_protocol.hpp): a table of five, everything else is refused. Names and
+// The requests that berth-keeper answers (workspaces/keeper_protocol.hpp): a table of five, and those of keeper/environments.hpp;
+// everything else is refused. Names and
 // images are checked here again, whoever asks; paths, limits and mounts come from the settings alone.
 #pragma once
 #include <boost/asio/any_io_executor.hpp>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "keeper/engine.hpp"
+#include "keeper/environments.hpp"
 #include "keeper/homes.hpp"
 #include "keeper/locks.hpp"
 #include "keeper/settings.hpp"
@@ -21,7 +23,8 @@ using Say = std::function<void(nlohmann::json message)>;
 
 class Service {
  public:
-  Service(boost::asio::any_io_executor executor, const Settings& settings, Engine& engine, Homes& homes, Account berthd);
+  Service(boost::asio::any_io_executor executor, const Settings& settings, Engine& engine, Homes& homes, Account berthd,
+          Environments* environments = nullptr);  // null: not with this engine
 
   // Answers one request line with messages; the last of them holds "ok" or "error". Never throws for bad input.
   boost::asio::awaitable<void> answer(std::string line, Say say);
@@ -48,6 +51,7 @@ class Service {
   static const Row kRows[];
 
   Result<Request> parse(const nlohmann::json& json, const Row*& row) const;
+  boost::asio::awaitable<void> answer_environments(std::int64_t op, nlohmann::json request, Say say);
   boost::asio::awaitable<Outcome> ensure(Request request);
   boost::asio::awaitable<Outcome> stop(Request request);
   boost::asio::awaitable<Outcome> remove(Request request);
@@ -62,6 +66,7 @@ class Service {
   Engine& engine_;
   Homes& homes_;
   const Account berthd_;
+  Environments* environments_;
   Locks locks_;
   std::map<const void*, Say> watchers_;
   std::map<WorkspaceId, pid_t> watched_;

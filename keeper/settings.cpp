@@ -29,6 +29,14 @@ std::string read_path(const toml::node& node, std::filesystem::path& into) {
   return "";
 }
 
+std::string read_optional_path(const toml::node& node, std::filesystem::path& into) {
+  if (node.value_exact<std::string>() == "") {
+    into.clear();
+    return "";
+  }
+  return read_path(node, into);
+}
+
 std::string read_choice(const toml::node& node, std::string& into, std::initializer_list<std::string_view> choices) {
   std::string text;
   if (std::string problem = read_text(node, text); !problem.empty()) return problem;
@@ -117,6 +125,28 @@ std::string read_networks(Settings& s, const toml::node& node) {
   return "";
 }
 
+// Mounted at the same place inside: nothing that the system there needs may be covered.
+std::string read_folders(Settings& s, const toml::node& node) {
+  std::vector<std::string> folders;
+  if (std::string problem = read_list(node, folders); !problem.empty()) return problem;
+  for (const std::string& folder : folders) {
+    const std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
+    if (!path.is_absolute() || std::distance(path.begin(), path.end()) < 3 || path.string() != folder) return "'" + folder + "' is not the plain absolute path of a folder such as /srv/conda";
+  }
+  s.environments.channel_folders = std::move(folders);
+  return "";
+}
+
+std::string read_virtual_packages(Settings& s, const toml::node& node) {
+  std::vector<std::string> packages;
+  if (std::string problem = read_list(node, packages); !problem.empty()) return problem;
+  for (const std::string& package : packages) {
+    if (!package.starts_with("__") || package.find('=') == std::string::npos) return "'" + package + "' is not a virtual package such as __cuda=12.4";
+  }
+  s.environments.virtual_packages = std::move(packages);
+  return "";
+}
+
 std::string read_cpus(Settings& s, const toml::node& node) {
   const auto number = node.value<double>();
   if (!number || node.is_boolean() || *number < 0.1 || *number > 4096) return "must be a number of CPUs, such as 4 or 0.5";
@@ -156,6 +186,19 @@ constexpr Key kKeys[] = {
     {"limits", "shm", [](S& s, N& n) { return read_size(n, s.limits.shm, 1 << 20); }},
     {"limits", "tmp", [](S& s, N& n) { return read_size(n, s.limits.tmp, 1 << 20); }},
     {"limits", "stop_seconds", [](S& s, N& n) { return read_number(n, s.limits.stop_seconds, 1, 300); }},
+    {"environments", "store", [](S& s, N& n) { return read_path(n, s.environments.store); }},
+    {"environments", "builder", [](S& s, N& n) { return read_path(n, s.environments.builder); }},
+    {"environments", "image", [](S& s, N& n) { return read_text(n, s.environments.image); }},
+    {"environments", "condarc", [](S& s, N& n) { return read_optional_path(n, s.environments.condarc); }},
+    {"environments", "credentials", [](S& s, N& n) { return read_optional_path(n, s.environments.credentials); }},
+    {"environments", "pip_conf", [](S& s, N& n) { return read_optional_path(n, s.environments.pip_conf); }},
+    {"environments", "channel_folders", read_folders},
+    {"environments", "virtual_packages", read_virtual_packages},
+    {"environments", "memory", [](S& s, N& n) { return read_size(n, s.environments.memory, 256 << 20); }},
+    {"environments", "disk", [](S& s, N& n) { return read_size(n, s.environments.disk, 64 << 20); }},
+    {"environments", "cache", [](S& s, N& n) { return read_size(n, s.environments.cache, 1 << 20); }},
+    {"environments", "minutes", [](S& s, N& n) { return read_number(n, s.environments.minutes, 1, 1440); }},
+    {"environments", "at_once", [](S& s, N& n) { return read_number(n, s.environments.at_once, 1, 64); }},
     {"process", "user", [](S& s, N& n) { return read_text(n, s.process.user); }},
 };
 

@@ -47,6 +47,23 @@ struct Settings {
     std::int64_t stop_seconds = 10;
   } limits;
 
+  // Conda environments (docs/environments.md). Offered when `builder` holds the builder and the engine is Podman.
+  struct Environments {
+    std::filesystem::path store = "/var/lib/berth/environments";
+    std::filesystem::path builder = "/usr/libexec/berth/environments";
+    std::string image;                         // of builds; empty: podman.image
+    std::filesystem::path condarc;             // the site's channels; empty: conda's defaults
+    std::filesystem::path credentials;         // rattler's credentials file; users' code never sees it
+    std::filesystem::path pip_conf;
+    std::vector<std::string> channel_folders;  // mounted read-only into builds, at the same path
+    std::vector<std::string> virtual_packages; // "__cuda=12.4"
+    std::int64_t memory = 4LL << 30;           // bytes, of one build
+    std::int64_t disk = 30LL << 30;            // of one build
+    std::int64_t cache = 8LL << 30;            // of one user's downloads
+    std::int64_t minutes = 60;                 // of one build
+    std::int64_t at_once = 2;                  // builds
+  } environments;
+
   std::map<std::string, std::string> env;
 
   struct Process {

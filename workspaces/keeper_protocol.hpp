@@ -4,6 +4,10 @@
 //   keeper: {"op":7,"progress":"Starting…"}*  {"op":7,"directory":"/run/berth/agents/ada/main"}?  {"op":7,"item":{record}}*
 //           then one of {"op":7,"ok":{record}} and {"op":7,"error":{"kind":"unavailable","message":"…"}}
 //           {"event":"ended","item":{record}}
+// About conda environments (keeper/environments.hpp), each for one "user":
+//   berthd: {"do":"build","action":"solve","yaml":"…","current":LOCK?}   also "adopt", "install" and "verify" (each with "lock")
+//           {"do":"environments","items":[{"name","revision","id","variables"}],"default":"ml"}   {"do":"environments_gc","keep":[ID]}
+//   keeper: {"op":7,"build":{event of the builder}}*, then ok or error
 // "directory" comes before the agent is started: berthd listens there from then on. Requests run side by side.
 #pragma once
 #include <sys/types.h>
@@ -15,7 +19,7 @@
 
 namespace berth::workspaces {
 
-inline constexpr std::size_t kKeeperLineLimit = 64 * 1024;
+inline constexpr std::size_t kKeeperLineLimit = 8 << 20;  // the lock of a large environment goes through
 
 // A workspace as the keeper knows it.
 struct KeeperRecord {
