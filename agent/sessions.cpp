@@ -118,7 +118,9 @@ void Sessions::exec(const Request& request) {
   choose_program(request, user_, plan);
   auto plumbing = request.has("pty") ? make_terminal(request.fields["pty"]) : make_pipes();
   if (!plumbing) return request.reply.error(plumbing.error());
-  plan.environment = make_environment(user_, ::environ, read_environment(request, plumbing->terminal));
+  Environment environment = own_activation();
+  for (auto& pair : read_environment(request, plumbing->terminal)) environment.push_back(std::move(pair));
+  plan.environment = make_environment(user_, ::environ, environment);
   plan.cwd = request.has("cwd") ? request.bytes("cwd") : "";
   plan.home_cwd = plan.cwd.empty();
   if (plan.home_cwd) plan.cwd = user_.home;

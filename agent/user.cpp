@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "base/handles.hpp"
 
@@ -72,6 +73,30 @@ User describe_own_user() {
                       },
                       [](const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }};
   return describe_user(::getuid(), sources);
+}
+
+Environment activation_of(std::string_view document, char** own) {
+  const auto json = nlohmann::json::parse(document, nullptr, false);
+  const auto path = json.is_object() ? json.find("path") : json.end();
+  const auto variables = json.is_object() ? json.find("env") : json.end();
+  Environment added;
+  if (!json.is_object() || path == json.end() || variables == json.end() || !path->is_array() || !variables->is_object()) return added;
+  std::string folders;
+  for (const auto& folder : *path)
+    if (folder.is_string()) folders += folder.get<std::string>() + ":";
+  std::string rest = kDefaultPath;
+  for (; own && *own; ++own)
+    if (std::string_view(*own).starts_with("PATH=")) rest = std::string_view(*own).substr(5);
+  added.emplace_back("PATH", folders + rest);
+  for (const auto& [name, value] : variables->items())
+    if (value.is_string() && !name.empty() && name.find('=') == name.npos) added.emplace_back(name, value.get<std::string>());
+  return added;
+}
+
+// Read at each start of a program: another revision is current from one moment to the next.
+Environment own_activation() {
+  const std::string text = read_file(kActivationFile);
+  return text.empty() ? Environment{} : activation_of(text, ::environ);
 }
 
 std::vector<std::string> make_environment(const User& user, char** own, const Environment& added) {

@@ -29,4 +29,10 @@ using Environment = std::vector<std::pair<std::string, std::string>>;
 // The agent's own environment (what the image and the workspace set), the user's variables, then `added`: last one wins.
 std::vector<std::string> make_environment(const User& user, char** own, const Environment& added);
 
+// The user's default conda environment, as the keeper describes it at kActivationFile: {"path":["/…/bin"],"env":{"NAME":"value"}}. Its folders go
+// before the PATH of `own`, its variables are added; empty when the text is none.
+inline constexpr const char* kActivationFile = "/opt/berth/envs/now/environment.json";
+Environment activation_of(std::string_view document, char** own);
+Environment own_activation();
+
 }  // namespace berth::agent

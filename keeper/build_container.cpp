@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kLineLimit = 6 << 20, kFrameLimit = 64 << 20;  // a lock of some thousand packages is the longest line
 constexpr seconds kDiskLook{5};
+constexpr int kDepthLimit = 12;
 
 Error engine_failed(std::string_view doing, const Answer& answer) {
   log_error("keeper.build_refused", {{"doing", doing}, {"status", answer.status}, {"why", answer.why()}});
@@ -101,7 +102,9 @@ asio::awaitable<Result<nlohmann::json>> BuildContainers::follow(stream_protocol:
         if (line.size() > kLineLimit) co_return Error{ErrorKind::too_large, "the build says more in one line than is allowed"};
         continue;
       }
-      auto event = nlohmann::json::parse(line, nullptr, false);
+      // Not deeper than any of ours: what is printed again later is printed by recursion.
+      const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth <= kDepthLimit; };
+      auto event = nlohmann::json::parse(line, shallow, false);
       line.clear();
       if (!event.is_object()) continue;
       const auto kind = event.find("event");

@@ -85,8 +85,8 @@ nlohmann::json build_container_spec(const Settings& settings, const BuildPlan& p
   env["HOME"] = env["TMPDIR"] = "/tmp";
   env["PATH"] = "/usr/local/bin:/usr/bin:/bin";
   env["LANG"] = "C.UTF-8";
-  env["XDG_CACHE_HOME"] = std::string(kEnvironmentsInside) + "/scratch";
-  nlohmann::json mounts = {bind(plan.folder, kEnvironmentsInside, {"rbind", "rw", "nosuid", "nodev"}),
+  env["XDG_CACHE_HOME"] = "/tmp/cache";
+  nlohmann::json mounts = {bind(plan.folder, plan.inside, {"rbind", "rw", "nosuid", "nodev"}),
                            bind(plan.request, "/run/berth-build", {"rbind", "ro", "nosuid", "nodev", "noexec"}),
                            bind(settings.environments.builder, "/usr/lib/berth/environments", {"rbind", "ro", "nosuid", "nodev"}),
                            tmpfs("/tmp", "1777", settings.limits.tmp), tmpfs("/var/tmp", "1777", 64 << 20), tmpfs("/run", "0755", 1 << 20)};

@@ -27,7 +27,8 @@ nlohmann::json network_spec(const Settings& settings, const WorkspaceId& id);
 struct BuildPlan {
   std::string user, image;
   RangeBase base = 0;
-  std::filesystem::path folder, request;
+  std::filesystem::path folder, request;  // mounted writable at `inside`, and read-only
+  std::string inside;
   std::vector<std::string> command;  // of the builder
   bool network = false;              // then no package's code runs
 };

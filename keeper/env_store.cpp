@@ -19,7 +19,7 @@ namespace berth::keeper {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr std::string_view kNew = ".new-", kState = ".state-", kMeta = ".meta-", kOld = ".old-";
+constexpr std::string_view kNew = ".new-", kState = ".state-", kMeta = ".meta-";
 constexpr std::size_t kKernelLimit = 64 * 1024, kStatesKept = 3;
 
 Result<void> make_folder(const fs::path& path, mode_t mode, std::optional<Account> owner = std::nullopt) {
@@ -121,13 +121,13 @@ Result<void> EnvStore::prepare() {
   std::error_code error;
   fs::create_directories(root_.parent_path(), error);
   // Nobody but root comes in from the host; what a workspace sees begins below, by its mount.
-  for (const fs::path& folder : {root_, root_ / "objects", root_ / "users", root_ / "builders", root_ / "requests"}) {
+  for (const fs::path& folder : {root_, root_ / "objects", root_ / "users", root_ / "builders", root_ / "requests", root_ / "trash"}) {
     if (auto made = make_folder(folder, 0700); made.has_error()) return made;
   }
   ::unlink((root_ / "objects/.unfinished").c_str());
   for (const std::string& user : names_of(root_ / "users")) {
     for (const std::string& name : names_of(user_folder(user))) {
-      if (name.starts_with(kNew) || name.starts_with(kOld)) erase(user_folder(user) / name);
+      if (name.starts_with(kNew)) put_aside(user_folder(user) / name);
     }
   }
   for (const std::string& user : names_of(root_ / "builders")) end_build(user);
@@ -169,18 +169,34 @@ Result<EnvStore::Build> EnvStore::begin_build(const std::string& user, Account o
 
 void EnvStore::end_build(const std::string& user) {
   for (const std::string& name : names_of(root_ / "builders" / user)) {
-    if (name != "archives" && name != "repodata") erase(root_ / "builders" / user / name);
+    if (name != "archives" && name != "repodata") put_aside(root_ / "builders" / user / name);
   }
   erase(root_ / "requests" / user);
+}
+
+// A rename: deleting many files takes long, and nobody should wait for it.
+void EnvStore::put_aside(const fs::path& path) {
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const fs::path place = root_ / "trash" / std::to_string(++put_aside_);
+    struct stat info{};
+    if (::lstat(place.c_str(), &info) == 0) continue;
+    if (::rename(path.c_str(), place.c_str()) == 0 || errno == ENOENT) return;
+    break;
+  }
+  erase(path);
+}
+
+void EnvStore::empty_trash() {
+  for (const std::string& name : names_of(root_ / "trash")) erase(root_ / "trash" / name);
 }
 
 Result<SealedEnvironment> EnvStore::seal(const std::string& user, const std::string& id, const std::string& lock_hash, const TreeRules& rules) {
   if (auto made = ensure_user(user); made.has_error()) return made.error();
   const fs::path fresh = user_folder(user) / (std::string(kNew) + id);
-  erase(fresh);
+  put_aside(fresh);
   const auto tree = seal_tree(root_ / "builders" / user / id, rules, root_ / "objects", fresh);
   if (tree.has_error()) {
-    erase(fresh);
+    put_aside(fresh);
     return tree.error();
   }
   SealedEnvironment sealed{lock_hash, tree->hash(), tree->bytes, tree->files};
@@ -246,10 +262,8 @@ std::size_t EnvStore::collect(const std::string& user, const std::set<std::strin
   std::size_t removed = 0;
   for (const std::string& name : names_of(user_folder(user))) {
     if (!is_environment_id(name) || keep.contains(name)) continue;
-    const fs::path old = user_folder(user) / (std::string(kOld) + name);
-    if (::rename(prefix(user, name).c_str(), old.c_str()) < 0) continue;
+    put_aside(prefix(user, name));
     ::unlink((user_folder(user) / (std::string(kMeta) + name)).c_str());
-    erase(old);
     ++removed;
   }
   return removed;

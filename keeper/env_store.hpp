@@ -6,6 +6,7 @@
 //   requests/USER/          what a build is to do
 // Blocking calls say so.
 #pragma once
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -42,7 +43,7 @@ struct SealedEnvironment {
 class EnvStore {
  public:
   explicit EnvStore(std::filesystem::path root) : root_(std::move(root)) {}
-  // Makes the folders and removes what a killed keeper left: half-built and half-sealed prefixes.
+  // Makes the folders and puts aside what a killed keeper left: half-built and half-sealed prefixes.
   Result<void> prepare();
   // What is mounted into the user's workspaces; with an empty state at first.
   Result<std::filesystem::path> ensure_user(const std::string& user);
@@ -56,6 +57,7 @@ class EnvStore {
   };
   // Fresh places for a build of `user`, whose files are `owner`'s. Nothing of an earlier build is left but its downloads. Blocking.
   Result<Build> begin_build(const std::string& user, Account owner, const std::map<std::string, std::string>& files);
+  // Puts aside everything of it but the downloads.
   void end_build(const std::string& user);
   // Looks through what was built and makes it the user's environment `id`, whole or not at all. Blocking.
   Result<SealedEnvironment> seal(const std::string& user, const std::string& id, const std::string& lock_hash, const TreeRules& rules);
@@ -64,13 +66,18 @@ class EnvStore {
 
   // One atomic step: from then on new shells and kernels see this. Error{not_found} when an item's prefix is not there.
   Result<void> apply(const std::string& user, const EnvironmentState& state);
-  // Removes the user's prefixes that are not in `keep`; answers how many. Blocking.
+  // Puts aside the user's prefixes that are not in `keep`; answers how many.
   std::size_t collect(const std::string& user, const std::set<std::string>& keep);
+  // Deletes what was put aside. Blocking, for long; may run beside anything.
+  void empty_trash();
+  // Deletes the contents that no environment has. Blocking; never beside seal().
   std::uint64_t sweep() { return sweep_objects(root_ / "objects"); }
 
  private:
   Result<void> write_state(const std::filesystem::path& folder, const std::string& user, const EnvironmentState& state);
+  void put_aside(const std::filesystem::path& path);
   std::filesystem::path root_;
+  std::atomic<std::uint64_t> put_aside_{0};
 };
 
 }  // namespace berth::keeper

@@ -103,7 +103,9 @@ std::string Environments::missing() const {
 
 Result<void> Environments::prepare() {
   if (!missing().empty()) return {};
-  return store_.prepare();
+  auto prepared = store_.prepare();
+  asio::post(looker_, [this] { store_.empty_trash(); });
+  return prepared;
 }
 
 Result<fs::path> Environments::mount_for(const std::string& user) {
@@ -158,11 +160,8 @@ asio::awaitable<Result<json>> Environments::build(std::string user, json request
   Result<json> result = Error{ErrorKind::invalid, "berth-keeper knows no such build"};
   if (action == "solve" || action == "adopt") result = co_await solve(user, std::move(request), *home, on_event);
   if (action == "install" || action == "verify") result = co_await install(user, std::move(request), *home, on_event);
-  std::function<bool()> end = [this, user] {
-    store_.end_build(user);
-    return true;
-  };
-  co_await aside<bool>(std::move(end));
+  store_.end_build(user);
+  asio::post(looker_, [this] { store_.empty_trash(); });
   if (result.has_error()) log_warn("keeper.build_failed", {{"user", user}, {"action", action}, {"error", result.error().message.substr(0, 500)}});
   co_return result;
 }
@@ -173,13 +172,15 @@ asio::awaitable<Result<EnvStore::Build>> Environments::begin(std::string user, H
   co_return co_await aside<Result<EnvStore::Build>>(std::move(work));
 }
 
-asio::awaitable<Result<json>> Environments::step(std::string user, Home home, EnvStore::Build places, std::vector<std::string> command, bool network,
-                                                 OnBuildEvent on_event) {
+asio::awaitable<Result<json>> Environments::step(std::string user, Home home, EnvStore::Build places, std::string id, std::vector<std::string> command,
+                                                 bool network, OnBuildEvent on_event) {
   BuildPlan plan;
   plan.user = user;
   plan.image = settings_.environments.image.empty() ? settings_.podman.image : settings_.environments.image;
   plan.base = home.base;
-  plan.folder = places.folder;
+  // What the packages' own code may write is the prefix alone.
+  plan.folder = network ? places.folder : places.folder / id;
+  plan.inside = std::string(kEnvironmentsInside) + (network ? "" : "/" + id);
   plan.request = places.request;
   plan.command = std::move(command);
   plan.network = network;
@@ -237,7 +238,7 @@ asio::awaitable<Result<json>> Environments::solve(std::string user, json request
   }
   auto places = co_await begin(user, home, std::move(files));
   if (places.has_error()) co_return places.error();
-  auto result = co_await step(user, home, *places, std::move(command), true, std::move(on_event));
+  auto result = co_await step(user, home, *places, "", std::move(command), true, std::move(on_event));
   if (result.has_error()) co_return result.error();
   const std::string lock = text_of(*result, "lock");
   if (lock.empty() || lock.size() > kLockLimit) co_return Error{ErrorKind::too_large, "the lock of this environment is too large"};
@@ -273,12 +274,12 @@ asio::awaitable<Result<json>> Environments::install(std::string user, json reque
   add_site(settings_.environments, files, command);
   auto places = co_await begin(user, home, std::move(files));
   if (places.has_error()) co_return places.error();
-  auto fetched = co_await step(user, home, *places, std::move(command), true, on_event);
+  auto fetched = co_await step(user, home, *places, id, std::move(command), true, on_event);
   if (fetched.has_error()) co_return fetched.error();
   // Now the packages' own code runs: without network, and what the site keeps from users is gone.
   for (const char* secret : {"credentials", "condarc", "pip.conf"}) ::unlink((places->request / secret).c_str());
   std::vector<std::string> second{"finish", "--lock", "/run/berth-build/lock", "--prefix", prefix};
-  auto finished = co_await step(user, home, *places, std::move(second), false, on_event);
+  auto finished = co_await step(user, home, *places, id, std::move(second), false, on_event);
   if (finished.has_error()) co_return finished.error();
   on_event(progress("seal", verify ? "Comparing" : "Checking and storing the files"));
   const TreeRules limits = rules(home, id);
@@ -322,12 +323,13 @@ asio::awaitable<Result<json>> Environments::collect(std::string user, json reque
     if (record.id.user != user || record.state == WorkspaceState::stopped || record.state == WorkspaceState::failed) continue;
     co_return as_result({{"removed", 0}, {"waiting", true}});  // something in it may use them
   }
-  std::function<std::size_t()> work = [this, user, kept] {
-    const std::size_t removed = store_.collect(user, kept);
-    if (removed > 0) store_.sweep();
-    return removed;
-  };
-  const std::size_t removed = co_await aside<std::size_t>(std::move(work));
+  const std::size_t removed = store_.collect(user, kept);
+  if (removed > 0) {
+    asio::post(worker_, [this] {
+      store_.empty_trash();
+      store_.sweep();
+    });
+  }
   co_return as_result({{"removed", removed}, {"waiting", false}});
 }
 

@@ -35,8 +35,8 @@ class Environments {
   boost::asio::awaitable<Result<nlohmann::json>> build(std::string user, nlohmann::json request, Say say);
   boost::asio::awaitable<Result<nlohmann::json>> solve(std::string user, nlohmann::json request, Home home, OnBuildEvent on_event);
   boost::asio::awaitable<Result<nlohmann::json>> install(std::string user, nlohmann::json request, Home home, OnBuildEvent on_event);
-  boost::asio::awaitable<Result<nlohmann::json>> step(std::string user, Home home, EnvStore::Build places, std::vector<std::string> command, bool network,
-                                                      OnBuildEvent on_event);
+  boost::asio::awaitable<Result<nlohmann::json>> step(std::string user, Home home, EnvStore::Build places, std::string id, std::vector<std::string> command,
+                                                      bool network, OnBuildEvent on_event);
   boost::asio::awaitable<Result<EnvStore::Build>> begin(std::string user, Home home, std::map<std::string, std::string> files);
   boost::asio::awaitable<Result<nlohmann::json>> state(std::string user, nlohmann::json request);
   boost::asio::awaitable<Result<nlohmann::json>> collect(std::string user, nlohmann::json request);

@@ -51,6 +51,15 @@ install_programs() {
     cp -u --remove-destination "$root/build/${BERTH_PRESET:-release}/bin/$program" "$state/bin/$program"
     chmod 755 "$state/bin/$program"
   done
+  # What builds conda environments. The packages are large and change with their list only.
+  mkdir -p "$state/environments-builder"
+  cp -ru --remove-destination "$root/environments/berth-env-builder" "$root/environments/berth_env" "$root/environments/inside" "$state/environments-builder/"
+  if [ -f "$root/environments/packages/.berth-requirements" ] &&
+    ! cmp -s "$root/environments/packages/.berth-requirements" "$state/environments-builder/packages/.berth-requirements"; then
+    rm -rf "$state/environments-builder/packages"
+    cp -r "$root/environments/packages" "$state/environments-builder/packages"
+  fi
+  chmod -R a+rX "$state/environments-builder"
   if [ -d "$root/web/ui/dist" ] && [ "$root/web/ui/dist/.built" -nt "$state/ui/.built" ]; then
     rm -rf "$state/ui"
     cp -r "$root/web/ui/dist" "$state/ui"
@@ -73,9 +82,10 @@ stop() {
   rm -f "$state/$program.pid"
 }
 
-# write_configuration ENGINE SSH_PORT WEB_PORT HOST PROCESS_USER: berth.toml and keeper.toml of this instance.
+# write_configuration ENGINE SSH_PORT WEB_PORT HOST PROCESS_USER CHANNEL_FOLDER…: berth.toml and keeper.toml of this instance.
 write_configuration() {
-  local any='"0.0.0.0:PORT", "[::]:PORT"'
+  local any='"0.0.0.0:PORT", "[::]:PORT"' folders='' folder
+  for folder in "${@:6}"; do folders+="\"$folder\", "; done
   cat >"$state/berth.toml" <<TOML
 # Written by scripts/up; every key is explained in config/berth.example.toml.
 [server]
@@ -107,6 +117,10 @@ socket = "$state/podman/podman.sock"
 interface_prefix = "b$(instance_name | cut -c1-3)"
 [process]
 user = "$5"
+[environments]
+store = "$state/environments"
+builder = "$state/environments-builder"
+channel_folders = [$folders]
 TOML
 }
 

@@ -20,6 +20,7 @@
 #include "server/gateway/spawn.hpp"
 #include "server/listeners.hpp"
 #include "web/server.hpp"
+#include "workspaces/env_builds.hpp"
 
 namespace berth::server {
 namespace asio = boost::asio;
@@ -125,6 +126,7 @@ class Daemon {
   std::unique_ptr<auth::WebLogins> web_logins_;
   std::unique_ptr<auth::Audit> audit_;
   std::unique_ptr<workspaces::Manager> manager_;
+  std::unique_ptr<workspaces::EnvBuilds> environments_;
   std::unique_ptr<ConnectionLimits> limits_;
   GatewayOptions gateway_options_;
   std::unique_ptr<web::WebServer> web_;
@@ -164,6 +166,8 @@ Result<void> Daemon::build() {
   manager_options.agent_socket_root = settings_.workspaces.agent_socket_root;
   manager_options.jupyter_secret = std::move(*secret);
   manager_ = workspaces::make_manager(std::move(manager_options), lanes_);
+  auto keeper = workspaces::make_keeper_link(lanes_.front()->io.get_executor(), settings_.keeper.socket);
+  environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper));
 
   limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
   gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most};
@@ -175,6 +179,7 @@ Result<void> Daemon::build() {
     return {};
   };
   web_services.more_metrics = [this] { return gateway_->metrics(); };
+  web_services.environments = environments_.get();
   Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(web_options(settings_, version_), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
@@ -213,6 +218,7 @@ Result<void> Daemon::listen() {
 }
 
 asio::awaitable<void> Daemon::start_workspaces() {
+  environments_->start();
   const Result<void> started = co_await manager_->start();
   // Not fatal: the keeper may come later, and users are told so until then.
   if (!started) log_warn("workspaces.not_ready", {{"error", started.error().message}});
@@ -251,6 +257,7 @@ asio::awaitable<void> Daemon::stop() {
   commands_.stop();
   co_await web_->shutdown(kLastWords);
   manager_->shutdown();
+  environments_->shutdown();
 }
 
 asio::awaitable<void> Daemon::wait_for_signal() {

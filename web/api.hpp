@@ -92,6 +92,20 @@ boost::asio::awaitable<ApiReply> post_start(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_stop(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_reset(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_workspace(ApiCall& call);
+// api_environments.cpp
+boost::asio::awaitable<ApiReply> get_environments(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_environment(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_environment_revision(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_environment_diff(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_environment_export(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_plan(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_install(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_verify(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_rollback(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_default(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_environment(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environments_check(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environments_gc(ApiCall& call);
 // api_users.cpp
 boost::asio::awaitable<ApiReply> get_keys(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_key(ApiCall& call);

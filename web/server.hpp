@@ -28,6 +28,7 @@ class Sessions;
 class WebLogins;
 }  // namespace berth::auth
 namespace berth::workspaces {
+class EnvBuilds;
 class Manager;
 }
 
@@ -88,6 +89,7 @@ struct WebServices {
   std::function<std::vector<std::string>()> not_ready;
   // More lines for /metrics in Prometheus text form (SSH counters); may be empty. Called on any lane.
   std::function<std::string()> more_metrics;
+  workspaces::EnvBuilds* environments = nullptr;  // null: the API answers that there are none
 };
 
 struct SshLogin;

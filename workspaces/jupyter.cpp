@@ -41,6 +41,8 @@ tunnels::ServiceOptions jupyter_service(const WorkspaceId& id, const std::string
   options.env["JUPYTER_TOKEN"] = token;
   // The home is shared by the user's workspaces, whose process ids (and so the files' names) collide.
   options.env["JUPYTER_RUNTIME_DIR"] = home + "/.local/share/jupyter/runtime-" + id.name;
+  // Every environment with a kernel is one here; Jupyter looks again each time it is asked.
+  options.env["JUPYTER_PATH"] = "/opt/berth/envs/jupyter";
   options.start_limit = std::chrono::seconds(60);
   return options;
 }

@@ -91,6 +91,13 @@ class KeeperClient final : public KeeperLink, public std::enable_shared_from_thi
 
   bool connected() const override { return connected_; }
 
+  asio::awaitable<Result<nlohmann::json>> ask(nlohmann::json request, milliseconds silence, std::function<void(const nlohmann::json&)> on_message) override {
+    auto answer = co_await call(std::move(request), std::chrono::duration_cast<seconds>(silence), std::move(on_message));
+    if (answer.has_error()) co_return answer.error();
+    if (!(*answer)->is_object()) co_return Error{ErrorKind::protocol, "the workspace service answered with something else than asked"};
+    co_return Result<nlohmann::json>(boost::system::in_place_value, std::move(**answer));
+  }
+
  private:
   using Answer = Result<std::shared_ptr<nlohmann::json>>;
 
@@ -237,12 +244,19 @@ class KeeperClientHandle final : public KeeperLink {
   asio::awaitable<Result<void>> stop(WorkspaceId id) override { return client_->stop(std::move(id)); }
   asio::awaitable<Result<void>> remove(WorkspaceId id, bool with_home) override { return client_->remove(std::move(id), with_home); }
   asio::awaitable<Result<std::vector<KeeperRecord>>> list() override { return client_->list(); }
+  asio::awaitable<Result<nlohmann::json>> ask(nlohmann::json request, milliseconds silence, std::function<void(const nlohmann::json&)> on_message) override {
+    return client_->ask(std::move(request), silence, std::move(on_message));
+  }
 
  private:
   std::shared_ptr<KeeperClient> client_;
 };
 
 }  // namespace
+
+asio::awaitable<Result<nlohmann::json>> KeeperLink::ask(nlohmann::json, milliseconds, std::function<void(const nlohmann::json&)>) {
+  co_return Error{ErrorKind::unavailable, "this link to the workspace service knows no environments"};
+}
 
 std::unique_ptr<KeeperLink> make_keeper_link(asio::any_io_executor executor, std::string socket_path) {
   return std::make_unique<KeeperClientHandle>(std::make_shared<KeeperClient>(std::move(executor), std::move(socket_path)));

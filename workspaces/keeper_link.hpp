@@ -2,8 +2,10 @@
 #pragma once
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,10 @@ class KeeperLink {
   virtual boost::asio::awaitable<Result<void>> stop(WorkspaceId id) = 0;
   virtual boost::asio::awaitable<Result<void>> remove(WorkspaceId id, bool with_home) = 0;
   virtual boost::asio::awaitable<Result<std::vector<KeeperRecord>>> list() = 0;
+  // Any request about environments (keeper_protocol.hpp): the object of its "ok". `on_message` gets what comes before; may be empty. `silence`:
+  // how long the keeper may say nothing.
+  virtual boost::asio::awaitable<Result<nlohmann::json>> ask(nlohmann::json request, std::chrono::milliseconds silence,
+                                                             std::function<void(const nlohmann::json& message)> on_message);
 };
 
 // Over the keeper's Unix socket; dials again by itself.

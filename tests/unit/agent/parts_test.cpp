@@ -54,6 +54,15 @@ TEST(DescribeUser, AnUnknownUidStillGetsAWorkingUser) {
   EXPECT_EQ(user.shell, "/bin/bash");
 }
 
+TEST(ActivationOf, PutsTheEnvironmentBeforeThePath) {
+  const char* own[] = {"PATH=/usr/bin:/bin", nullptr};
+  const auto added = activation_of(R"({"path":["/opt/berth/envs/x/bin"],"env":{"CONDA_PREFIX":"/opt/berth/envs/x","N":1,"A=B":"c"}})", const_cast<char**>(own));
+  EXPECT_EQ(added, (Environment{{"PATH", "/opt/berth/envs/x/bin:/usr/bin:/bin"}, {"CONDA_PREFIX", "/opt/berth/envs/x"}}));
+  EXPECT_TRUE(activation_of("", const_cast<char**>(own)).empty());
+  EXPECT_TRUE(activation_of("[1]", const_cast<char**>(own)).empty());
+  EXPECT_TRUE(activation_of(R"({"path":1,"env":{}})", const_cast<char**>(own)).empty());
+}
+
 TEST(MakeEnvironment, LastWordIsTheRequests) {
   const char* own[] = {"PATH=/opt/conda/bin:/bin", "PWD=/x", "LANG=C.UTF-8", "HOME=/wrong", nullptr};
   auto environment = make_environment({"ada", "/home/ada", "/bin/zsh"}, const_cast<char**>(own), {{"TERM", "xterm"}, {"LANG", "de_DE"}});

@@ -1,0 +1,278 @@
+#include "workspaces/env_builds.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "workspaces/names.hpp"
+
+namespace berth::workspaces {
+namespace asio = boost::asio;
+using nlohmann::json;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr std::size_t kEventsKept = 500, kPlansKept = 200;
+constexpr seconds kSilence{60};  // of a keeper that works: it gives a sign of life every 10 s
+constexpr std::chrono::hours kPlanLives{1};
+
+Result<json> as_result(json value) { return Result<json>(boost::system::in_place_value, std::move(value)); }
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::int64_t number_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+// An event of the builder as the API shows it; null for what is none of ours.
+json shown(const json& message) {
+  const auto event = message.find("build");
+  if (event == message.end() || !event->is_object()) return nullptr;
+  const std::string kind = text_of(*event, "event");
+  if (kind != "progress" && kind != "log") return nullptr;
+  json out = {{"phase", text_of(*event, "phase")}, {"line", text_of(*event, "line").substr(0, 500)}};
+  if (kind == "log") return out;
+  for (const char* key : {"done", "total", "bytes", "bytes_total", "bytes_per_s"}) out[key] = number_of(*event, key);
+  out["left_s"] = event->contains("left_s") && (*event)["left_s"].is_number() ? json(number_of(*event, "left_s")) : json(nullptr);
+  return out;
+}
+
+}  // namespace
+
+asio::awaitable<void> Job::wait(std::chrono::milliseconds limit) {
+  if (outcome_ || !events_.empty()) co_return;
+  asio::steady_timer timer(executor_, limit);
+  const auto place = waiting_.insert(waiting_.end(), &timer);
+  boost::system::error_code woken;
+  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+  waiting_.erase(place);
+}
+
+std::optional<json> Job::next_event() {
+  if (events_.empty()) return std::nullopt;
+  std::optional<json> event(std::move(events_.front()));
+  events_.pop_front();
+  return event;
+}
+
+void Job::wake() {
+  for (asio::steady_timer* timer : waiting_) timer->cancel();
+}
+
+void Job::add(json event) {
+  if (events_.size() >= kEventsKept) events_.pop_front();
+  events_.push_back(std::move(event));
+  wake();
+}
+
+void Job::finish(Result<json> outcome) {
+  outcome_.emplace(std::move(outcome));
+  wake();
+}
+
+EnvBuilds::EnvBuilds(Lanes& lanes, Store& store, const Clock& clock, std::unique_ptr<KeeperLink> keeper)
+    : lanes_(lanes), clock_(clock), rows_(store, clock), reader_(store.open_reader()), keeper_(std::move(keeper)) {}
+
+void EnvBuilds::start() {
+  KeeperEvents events;
+  events.connected = [this] { asio::co_spawn(lanes_.front()->io, apply_all(), asio::detached); };
+  keeper_->start(std::move(events));
+}
+
+std::shared_ptr<Job> EnvBuilds::begin(Lane& lane, auth::Actor actor, Request request) {
+  auto job = std::make_shared<Job>(lane.io.get_executor());
+  asio::co_spawn(lanes_.front()->io, run(&lane, job, std::move(actor), std::move(request)), asio::detached);
+  return job;
+}
+
+asio::awaitable<void> EnvBuilds::run(Lane* lane, std::shared_ptr<Job> job, auth::Actor actor, Request request) {
+  const Events events = [lane, job](const json& message) {
+    json event = shown(message);
+    if (!event.is_null()) asio::post(lane->io, [job, event = std::move(event)]() mutable { job->add(std::move(event)); });
+  };
+  Outcome outcome = Error{ErrorKind::internal, "the gateway failed; its log says why"};
+  try {
+    outcome = co_await act(std::move(actor), std::move(request), events);
+  } catch (const std::exception& error) {
+    log_error("environments.exception", {{"error", error.what()}});
+  }
+  asio::post(lane->io, [job, outcome = std::move(outcome)]() mutable { job->finish(std::move(outcome)); });
+}
+
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::act(auth::Actor actor, Request request, Events events) {
+  switch (request.act) {
+    case Act::plan:
+    case Act::check: co_return co_await plan(std::move(request), std::move(events));
+    case Act::install: co_return co_await install(std::move(actor), std::move(request), std::move(events));
+    case Act::verify: co_return co_await verify(std::move(request), std::move(events));
+    case Act::rollback: co_return co_await rollback(std::move(actor), std::move(request), std::move(events));
+    case Act::collect: co_return co_await collect(std::move(request.user));
+    default: break;
+  }
+  Result<void> changed;
+  if (request.act == Act::set_default) {
+    changed = co_await rows_.make_default(std::move(actor), request.user, request.name, request.is_default);
+  } else {
+    changed = co_await rows_.remove(std::move(actor), request.user, request.name);
+  }
+  if (changed.has_error()) co_return changed.error();
+  const auto applied = co_await apply(request.user);
+  if (applied.has_error()) co_return applied.error();
+  if (request.act == Act::remove) (void)co_await collect(request.user);
+  co_return as_result(json::object());
+}
+
+std::optional<auth::EnvironmentRevision> EnvBuilds::current(const std::string& user, const std::string& name) {
+  const auto found = rows_.find(*reader_, user, name);
+  if (!found) return std::nullopt;
+  return rows_.revision(*reader_, found->id, found->revision);
+}
+
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::plan(Request request, Events events) {
+  const bool check = request.act == Act::check;
+  const auto before = check ? std::nullopt : current(request.user, request.name);
+  json ask = {{"do", "build"}, {"user", request.user}, {"action", request.lock.empty() ? "solve" : "adopt"}};
+  if (request.lock.empty()) {
+    ask["yaml"] = request.yaml;
+  } else {
+    ask["lock"] = request.lock;
+  }
+  if (before) ask["current"] = before->lock;
+  auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
+  if (answer.has_error()) co_return answer.error();
+  const std::string text = text_of(*answer, "lock");
+  const auto lock = parse_lock(text);
+  if (lock.has_error()) co_return lock.error();
+  json old = {{"packages", json::array()}, {"pip", json::array()}};
+  if (before) {
+    auto parsed = parse_lock(before->lock);
+    if (parsed.has_value()) old = std::move(*parsed);
+  }
+  Plan plan{request.user, request.name, request.yaml, text, hex_encode(sha256(text)), 0, clock_.now() + kPlanLives};
+  plan.packages = static_cast<std::int64_t>((*lock)["packages"].size() + (*lock)["pip"].size());
+  json warnings = json::array();
+  if (const auto said = answer->find("warnings"); said != answer->end() && said->is_array()) {
+    for (const json& line : *said) {
+      if (line.is_string() && warnings.size() < 50) warnings.push_back(line.get<std::string>().substr(0, 500));
+    }
+  }
+  json shown_plan = {{"user", plan.user}, {"name", check ? json(nullptr) : json(plan.name)}, {"packages", plan.packages},
+                     {"download_bytes", number_of(*answer, "download_bytes")}, {"diff", diff_of(old, *lock)},
+                     {"unchanged", before && before->lock_hash == plan.lock_hash}, {"lock_hash", plan.lock_hash}, {"warnings", warnings},
+                     {"expires_at", format_timestamp(plan.expires_at)}};
+  if (!check) {
+    std::erase_if(plans_, [&](const auto& entry) { return entry.second.expires_at < clock_.now(); });
+    if (plans_.size() >= kPlansKept) plans_.erase(plans_.begin());
+    const std::string id = hex_encode(random_bytes(12));
+    shown_plan["plan"] = id;
+    plans_[id] = std::move(plan);
+  }
+  co_return as_result(std::move(shown_plan));
+}
+
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::install(auth::Actor actor, Request request, Events events) {
+  const auto found = plans_.find(request.plan);
+  // Another's plan does not exist.
+  if (found == plans_.end() || found->second.user != request.user || found->second.name != request.name || found->second.expires_at < clock_.now()) {
+    co_return Error{ErrorKind::not_found, "this plan is no longer known: solve again"};
+  }
+  const Plan plan = found->second;
+  json ask = {{"do", "build"}, {"user", plan.user}, {"action", "install"}, {"lock", plan.lock}};
+  auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
+  if (answer.has_error()) co_return answer.error();
+  auth::EnvironmentRevision revision;
+  revision.yaml = plan.yaml;
+  revision.lock = plan.lock;
+  revision.lock_hash = plan.lock_hash;
+  revision.tree_hash = text_of(*answer, "tree_hash");
+  revision.packages = plan.packages;
+  revision.size_bytes = number_of(*answer, "size_bytes");
+  const auto added = co_await rows_.add_revision(std::move(actor), plan.user, plan.name, std::move(revision));
+  if (added.has_error()) co_return added.error();
+  plans_.erase(request.plan);
+  const auto applied = co_await apply(plan.user);
+  if (applied.has_error()) co_return applied.error();
+  log_info("environment.installed", {{"user", plan.user}, {"name", plan.name}, {"lock_hash", plan.lock_hash}});
+  co_return as_result(json::object());
+}
+
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::verify(Request request, Events events) {
+  const auto revision = current(request.user, request.name);
+  if (!revision) co_return Error{ErrorKind::not_found, "there is no such environment"};
+  json ask = {{"do", "build"}, {"user", request.user}, {"action", "verify"}, {"lock", revision->lock}};
+  auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
+  if (answer.has_error()) co_return answer.error();
+  json result = {{"ok", false}, {"tree_hash", text_of(*answer, "tree_hash")}, {"expected", revision->tree_hash}};
+  for (const char* key : {"changed", "missing", "added"}) result[key] = answer->contains(key) ? (*answer)[key] : json::array();
+  // The files that are there, what they were when they were installed, and what comes out now.
+  result["ok"] = result["tree_hash"] == result["expected"] && text_of(*answer, "stored_tree_hash") == revision->tree_hash;
+  co_return as_result(std::move(result));
+}
+
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::rollback(auth::Actor actor, Request request, Events events) {
+  const auto environment = rows_.find(*reader_, request.user, request.name);
+  if (!environment) co_return Error{ErrorKind::not_found, "there is no such environment"};
+  const std::int64_t before = environment->revision;
+  auto changed = co_await rows_.make_current(actor, request.user, request.name, request.revision);
+  if (changed.has_error()) co_return changed.error();
+  auto applied = co_await apply(request.user);
+  if (applied.has_error() && applied.error().kind == ErrorKind::not_found) {
+    // Its files were lost or collected: they are made again from the lock.
+    const auto revision = current(request.user, request.name);
+    json ask = {{"do", "build"}, {"user", request.user}, {"action", "install"}, {"lock", revision ? revision->lock : ""}};
+    auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
+    applied = answer.has_error() ? Result<void>(answer.error()) : Result<void>();
+    if (applied.has_value()) applied = co_await apply(request.user);
+  }
+  if (applied.has_error()) {
+    (void)co_await rows_.make_current(actor, request.user, request.name, before);
+    co_return applied.error();
+  }
+  co_return as_result(json::object());
+}
+
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::collect(std::string user) {
+  std::int64_t removed = 0, waiting = 0;
+  const std::vector<std::string> users = user.empty() ? rows_.owners(*reader_) : std::vector<std::string>{user};
+  for (const std::string& owner : users) {
+    json keep = json::array();
+    for (const std::string& hash : rows_.lock_hashes(*reader_, owner)) keep.push_back(hash.substr(0, 32));
+    json ask = {{"do", "environments_gc"}, {"user", owner}, {"keep", keep}};
+    auto answer = co_await keeper_->ask(std::move(ask), std::chrono::minutes(10), nullptr);
+    if (answer.has_error()) co_return answer.error();
+    removed += number_of(*answer, "removed");
+    if (answer->contains("waiting") && (*answer)["waiting"] == true) ++waiting;
+  }
+  co_return as_result({{"removed", removed}, {"waiting", waiting}});
+}
+
+asio::awaitable<Result<void>> EnvBuilds::apply(std::string user) {
+  json ask = {{"do", "environments"}, {"user", user}, {"items", json::array()}, {"default", ""}};
+  for (const auth::Environment& environment : rows_.list(*reader_, user)) {
+    json item = {{"name", environment.name}, {"revision", environment.revision}, {"id", environment.lock_hash.substr(0, 32)}};
+    const auto revision = rows_.revision(*reader_, environment.id, environment.revision);
+    const auto lock = parse_lock(revision ? revision->lock : "");
+    if (lock.has_value() && lock->contains("variables")) item["variables"] = (*lock)["variables"];
+    ask["items"].push_back(std::move(item));
+    if (environment.is_default) ask["default"] = environment.name;
+  }
+  auto answer = co_await keeper_->ask(std::move(ask), kSilence, nullptr);
+  if (answer.has_error()) co_return answer.error();
+  co_return Result<void>();
+}
+
+// After a start of ours or of the keeper's: what a crash between the store and the files left undone is done.
+asio::awaitable<void> EnvBuilds::apply_all() {
+  for (const std::string& user : rows_.owners(*reader_)) {
+    const auto applied = co_await apply(user);
+    if (applied.has_error()) log_warn("environments.not_applied", {{"user", user}, {"error", applied.error().message}});
+  }
+}
+
+}  // namespace berth::workspaces
