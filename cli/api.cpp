@@ -101,7 +101,7 @@ Outcome<> Api::download(const std::string& path, const UnixHttp::Sink& sink) con
   return {};
 }
 
-Outcome<> Api::follow(const std::string& path, std::chrono::milliseconds silence, const OnEvent& on_event) const {
+Outcome<> Api::follow(const std::string& path, std::chrono::milliseconds silence, const OnEvent& on_event, const json& body) const {
   bool stopped = false;
   EventStream events([&](std::string_view name, const std::string& data) {
     stopped = !on_event(name, data);
@@ -114,7 +114,7 @@ Outcome<> Api::follow(const std::string& path, std::chrono::milliseconds silence
     return {};
   };
   const Result<HttpResponse> answer =
-      http(silence).stream({.method = "POST", .target = kPrefix + path, .accept = "text/event-stream"}, feed);
+      http(silence).stream({.method = "POST", .target = kPrefix + path, .body = body.empty() ? "" : body.dump(-1, ' ', true, json::error_handler_t::replace), .accept = "text/event-stream"}, feed);
   if (stopped) return {};
   if (!answer) return unreachable(answer.error());
   if (!answer->ok()) return failure_in(json::parse(answer->body, nullptr, false));

@@ -32,7 +32,8 @@ class Api {
   // POST with `Accept: text/event-stream`: `on_event(name, data)` for each event until it answers false or the stream ends. berthd may
   // be silent for `silence` between two events.
   using OnEvent = std::function<bool(std::string_view name, const std::string& data)>;
-  Outcome<> follow(const std::string& path, std::chrono::milliseconds silence, const OnEvent& on_event) const;
+  Outcome<> follow(const std::string& path, std::chrono::milliseconds silence, const OnEvent& on_event,
+                   const nlohmann::json& body = nlohmann::json::object()) const;
 
  private:
   Outcome<nlohmann::json> ask(HttpRequest request) const;

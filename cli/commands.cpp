@@ -10,6 +10,8 @@ constexpr Parameter kOnlyUser{"USER", "only this user's", Completes::users, fals
 constexpr Parameter kKeyFile{"FILE", "lines as in a .pub file; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
 constexpr Parameter kWorkspace{"WORKSPACE", "USER for the workspace main, USER+NAME for another", Completes::workspaces, true,
                                "the NAME of one of yours (left out: the one you logged in to), or USER+NAME"};
+constexpr Parameter kEnv{"ENV", "the environment: NAME over SSH, USER/NAME here and for another's"};
+constexpr Parameter kEnvFile{"FILE", "an environment.yml; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
 constexpr Option kYes{"--yes", "", "do not ask"};
 constexpr Option kEverybody{"--everybody", "", "of all users (auditor, admin)"};
 
@@ -47,6 +49,24 @@ constexpr Command kCommands[] = {
     {"workspace", "remove", "remove one's container and record; the home stays", {kWorkspace},
      {Option{"--with-home", "", "delete the home directory too (asks)"}, kYes}, workspace_remove, Who::user},
 
+    {"env", "list", "conda environments", {kOnlyUser}, {kEverybody}, env_list, Who::user},
+    {"env", "show", "one with the packages of its current revision", {kEnv}, {}, env_show, Who::user},
+    {"env", "create", "solve an environment.yml, show what it is, and install it", {kEnv, kEnvFile}, {kYes}, env_create, Who::user},
+    {"env", "update", "the same as the next revision; shows the difference first", {kEnv, kEnvFile}, {kYes}, env_update, Who::user},
+    {"env", "history", "its revisions", {kEnv}, {}, env_history, Who::user},
+    {"env", "diff", "what changed between two revisions (the last two)",
+     {kEnv, Parameter{"FROM", "a revision", Completes::nothing, false}, Parameter{"TO", "another; the current one when left out", Completes::nothing, false}}, {}, env_diff,
+     Who::user},
+    {"env", "rollback", "make an earlier revision current, at once",
+     {kEnv, Parameter{"REVISION", "which; the one before when left out", Completes::nothing, false}}, {}, env_rollback, Who::user},
+    {"env", "default", "make it what new shells start with", {kEnv}, {Option{"--off", "", "they start with none"}}, env_default, Who::user},
+    {"env", "export", "print it, to be kept or built elsewhere", {kEnv},
+     {Option{"--format", "FORMAT", "lock (the default), explicit (for conda) or yaml"}, Option{"--revision", "N", "another than the current one"}}, env_export, Who::user},
+    {"env", "remove", "remove it with all revisions", {kEnv}, {kYes}, env_remove, Who::user},
+    {"env", "verify", "build it again aside, and compare every file", {kEnv}, {}, env_verify, Who::user},
+    {"env", "check", "check and solve an environment.yml; nothing is installed", {kEnvFile}, {}, env_check, Who::user, kSsh},
+    {"env", "gc", "delete the files that no revision needs", {kOnlyUser}, {}, env_gc, Who::user},
+
     {"status", "", "how Berth is doing", {}, {}, show_status, Who::auditor},
     {"backup", "", "write a consistent copy of the store while berthd runs",
      {Parameter{"FILE", "made with mode 0600; it holds host keys and hashes of secrets: keep it safe", Completes::files}},
@@ -69,6 +89,7 @@ constexpr Noun kNouns[] = {
     {"session", "what they have open"},
     {"web-session", "browsers that are logged in"},
     {"workspace", "their containers"},
+    {"env", "conda environments with revisions"},
     {"status", "how Berth is doing"},
     {"backup", "a copy of the store"},
     {"audit", "who did what"},

@@ -59,6 +59,7 @@ std::optional<nlohmann::json> kernel_document(const EnvironmentState::Item& item
     kernel["env"][name] = literal;
   }
   kernel["env"]["PATH"] = bin + ":${PATH}";
+  if (!kernel["metadata"].is_object()) kernel["metadata"] = nlohmann::json::object();
   kernel["metadata"]["berth"] = {{"environment", item.name}, {"revision", item.revision}};
   return kernel;
 }

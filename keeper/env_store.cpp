@@ -2,9 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kNew = ".new-", kState = ".state-", kMeta = ".meta-";
 constexpr std::size_t kKernelLimit = 64 * 1024, kStatesKept = 3;
+constexpr int kDepthLimit = 12;
 
 Result<void> make_folder(const fs::path& path, mode_t mode, std::optional<Account> owner = std::nullopt) {
   if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) return errno_error("making " + path.string(), errno);
@@ -56,12 +55,16 @@ void erase(const fs::path& path) {
   if (error) log_error("keeper.not_erased", {{"path", path.string()}, {"error", error.message()}});
 }
 
-// A file of a sealed prefix. Its links were a user's choice, so the kernel keeps the look-up below the prefix.
-std::string read_below(int folder, const std::string& path) {
-  open_how how{};
-  how.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  const FileDescriptor file(static_cast<int>(::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how)));
+// A folder below another, none of whose parts is a link: links in a sealed prefix were a user's choice.
+FileDescriptor open_below(int folder, std::initializer_list<const char*> parts) {
+  FileDescriptor at(::dup(folder));
+  for (const char* part : parts) at.reset(at ? ::openat(at.get(), part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
+  return at;
+}
+
+// A small file in such a folder; "" when it is none.
+std::string read_in(int folder, const char* name) {
+  const FileDescriptor file(::openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info{};
   if (!file || ::fstat(file.get(), &info) < 0 || !S_ISREG(info.st_mode) || info.st_size > static_cast<off_t>(kKernelLimit)) return "";
   std::string text(static_cast<std::size_t>(info.st_size), '\0');
@@ -70,10 +73,7 @@ std::string read_below(int folder, const std::string& path) {
 
 // The names of the kernels in a sealed prefix.
 std::vector<std::string> kernels_below(int folder) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  const int kernels = static_cast<int>(::syscall(SYS_openat2, folder, "share/jupyter/kernels", &how, sizeof how));
+  const int kernels = open_below(folder, {"share", "jupyter", "kernels"}).release();
   std::vector<std::string> names;
   DIR* dir = kernels < 0 ? nullptr : ::fdopendir(kernels);
   if (dir == nullptr) return names;
@@ -91,7 +91,10 @@ Result<void> write_kernels(const fs::path& kernels, const EnvironmentState::Item
   const FileDescriptor folder(::open(prefix.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!folder) return Error{ErrorKind::not_found, "the files of the environment " + item.name + " are gone; install it again"};
   for (const std::string& name : kernels_below(folder.get())) {
-    const auto own = nlohmann::json::parse(read_below(folder.get(), "share/jupyter/kernels/" + name + "/kernel.json"), nullptr, false);
+    const FileDescriptor place_of_own = open_below(folder.get(), {"share", "jupyter", "kernels", name.c_str()});
+    if (!place_of_own) continue;
+    const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth <= kDepthLimit; };
+    const auto own = nlohmann::json::parse(read_in(place_of_own.get(), "kernel.json"), shallow, false);
     const auto kernel = kernel_document(item, own);
     if (!kernel) continue;
     const fs::path place = kernels / kernel_name(item, name);

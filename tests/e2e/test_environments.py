@@ -1,0 +1,196 @@
+"""Conda environments: from environment.yml to a shell and a kernel, with revisions; hostile packages; a killed build; shared disk."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from berthbox import ROOT, Box, wait_until
+
+sys.path.insert(0, str(ROOT / "tests" / "environments"))
+import channel as channels  # noqa: E402
+
+sys.path.insert(0, str(ROOT / "tests" / "e2e" / "web"))
+
+pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
+BUILD = 300  # seconds a build may take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def box():
+    """A Berth of its own, which may use the channel of the tests."""
+    berth = Box()
+    copy = berth.dir / "channel"
+    subprocess.run(["cp", "-r", channels.cached(), copy], check=True)
+    subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
+    berth.channel = copy
+    try:
+        berth.up("--channels", copy)
+        yield berth
+    finally:
+        berth.destroy()
+
+
+def yml(box, *dependencies, extra=""):
+    return f"channels:\n  - {box.channel}\ndependencies:\n" + "".join(f"  - {d}\n" for d in dependencies) + extra
+
+
+def env(client, *args, text="", code=0):
+    """ssh box berth env …; answers what it printed on both outputs."""
+    done = client.ssh("box", "berth env " + " ".join(args), input=text, check=False, timeout=BUILD)
+    assert done.returncode == code, f"{args} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def ada(box):
+    client = box.client()
+    env(client, "create", "ml", "--yes", text=yml(box, "python", "numpy", "ipykernel", "greeter <2", "postlink", extra="variables:\n  MODE: fast\n"))
+    return client
+
+
+def paths(client):
+    """name -> prefix, as the workspace sees it."""
+    return {line.split()[1]: line.split()[3] for line in client.run("cat /opt/berth/envs/now/list").splitlines()}
+
+
+def test_environment_is_there_in_every_shell(box, ada):
+    """numpy is there in a command and in a login shell; the variables are set; python is the environment's."""
+    assert ada.run("python -c 'import numpy, sys; print(numpy.arange(4).sum(), sys.prefix)'") == f"6 {paths(ada)['ml']}"
+    assert ada.run("bash -lc 'python -c \"import numpy; print(1)\"; echo $MODE $CONDA_DEFAULT_ENV'") == "1\nfast ml"
+    assert ada.run("greet") == "hello from 1.0"
+    assert "* ml" in ada.run("berth-env list") and "revision 1" in ada.run("berth-env list")
+    assert "ml" in env(ada, "list") and "numpy" in env(ada, "show", "ml")
+    # It is read-only, and Python does not try to write to it.
+    assert ada.ssh("box", f"touch {paths(ada)['ml']}/x", check=False).returncode != 0
+
+
+def test_post_link_script_saw_nothing_but_its_prefix(box, ada):
+    """What a package's own code can reach while it is installed: no network, no other path, no privilege."""
+    seen = dict(line.replace(":", "=", 1).split("=", 1) for line in ada.run(f"cat {paths(ada)['ml']}/etc/postlink.txt").splitlines())
+    assert seen["prefix"] == paths(ada)["ml"] and seen["uid"] == "1000"
+    assert seen["CapEff"].strip() == "0000000000000000" and seen["NoNewPrivs"].strip() == "1" and seen["Seccomp"].strip() == "2"
+    assert not {"wrote", "found", "route"} & seen.keys() and seen["sees"] == pathlib.Path(paths(ada)["ml"]).name
+
+
+def test_kernel_is_in_jupyter_and_runs(box, ada):
+    """JupyterLab offers the environment as a kernel with name and revision, and it imports numpy."""
+    specs = json.loads(ada.run("JUPYTER_PATH=/opt/berth/envs/jupyter /opt/python/bin/jupyter kernelspec list --json 2>/dev/null"))["kernelspecs"]
+    assert specs["berth-ml"]["spec"]["display_name"] == "ml (python, revision 1)"
+    program = ("import sys\nfrom jupyter_client.manager import start_new_kernel\n"
+               "manager, client = start_new_kernel(kernel_name='berth-ml')\n"
+               "def said(message):\n    print(message['content'].get('text', ''), end='') if message['msg_type'] == 'stream' else None\n"
+               "client.execute_interactive('import numpy, sys, os; print(numpy.arange(4).sum(), sys.prefix, os.environ[\"MODE\"])', output_hook=said, timeout=120)\n"
+               "manager.shutdown_kernel(now=True)\n")
+    out = ada.ssh("box", "JUPYTER_PATH=/opt/berth/envs/jupyter /opt/python/bin/python -", input=program, timeout=180).stdout
+    assert out.strip() == f"6 {paths(ada)['ml']} fast"
+
+
+def test_update_shows_the_difference_and_rollback_is_at_once(box, ada):
+    """An update is a new revision with its difference; what runs keeps the old one; rollback switches back."""
+    running = ada.popen("box", "python -c 'import sys, time; print(sys.prefix, flush=True); time.sleep(60)'", text=True)
+    before = running.stdout.readline().strip()
+    said = env(ada, "update", "ml", text=yml(box, "python", "numpy", "ipykernel", "greeter >=2"), code=2)  # nobody to ask
+    assert "^ greeter 1.0 -> 2.0" in said and "- postlink 1.0" in said and "--yes" in said
+    assert ada.run("greet") == "hello from 1.0"
+    env(ada, "update", "ml", "--yes", text=yml(box, "python", "numpy", "ipykernel", "greeter >=2"))
+    assert ada.run("greet") == "hello from 2.0" and paths(ada)["ml"] != before
+    assert running.poll() is None and ada.run(f"ls {before}/bin/python")
+    assert "^ greeter 1.0 -> 2.0" in env(ada, "diff", "ml") and "current" in env(ada, "history", "ml")
+    began = time.monotonic()
+    box.berth("env", "rollback", "ada/ml")
+    print(f"rollback, with the start of the program: {(time.monotonic() - began) * 1000:.0f} ms")
+    assert ada.run("greet") == "hello from 1.0" and paths(ada)["ml"] == before
+    running.kill()
+
+
+@pytest.mark.parametrize("package, said", [("evil-hash", "SHA-256"), ("evil-path", "../../evil"), ("evil-link", "/etc/passwd"), ("evil-behind", "behind its own link")])
+def test_hostile_package_is_refused(box, ada, package, said):
+    """The sentence says which package and why; nothing is published."""
+    before = env(ada, "list")
+    out = env(ada, "create", "evil", "--yes", text=yml(box, "greeter", "python", package), code=6)
+    assert package in out and said in out
+    assert env(ada, "list") == before and "evil" not in paths(ada)
+
+
+def test_faults_and_conflicts_are_explained(box, ada):
+    """A mistake has its line; an impossible wish has the solver's words."""
+    assert "line 2: unknown key 'dependencys'" in env(ada, "check", text="channels: [x]\ndependencys: [python]\n", code=7)
+    out = env(ada, "create", "no", "--yes", text=yml(box, "python", "needs-old", "needs-new"), code=5)
+    assert "needs-old" in out and "needs-new" in out and "greeter" in out
+    assert "__glibc" in env(ada, "check", text=yml(box, "needs-glibc"), code=5)
+
+
+def test_another_user_has_their_own(box, ada, new_user):
+    """Another user sees nothing of it by name or by path, and shares the disk."""
+    grace = new_user()
+    objects = box.state / "environments" / "objects"
+    size = lambda: int(subprocess.run(["du", "-sk", objects], check=True, capture_output=True, text=True).stdout.split()[0])  # noqa: E731
+    before = size()
+    assert "there is no environment" in env(grace, "show", "ada/ml", code=4)
+    assert grace.run("ls /opt/berth/envs/now/current") == ""
+    env(grace, "create", "ml", "--yes", text=yml(box, "python", "numpy", "ipykernel", "greeter <2"))
+    assert grace.run("python -c 'import numpy; print(2)'") == "2"
+    grown = size() - before
+    print(f"the first takes {before} KiB, the same for another user {grown} KiB more")
+    assert grown < before / 5
+
+
+def test_ten_environments_cost_one_big_package_once(box, ada):
+    """Ten environments with one package of 24 MiB take little more disk than one."""
+    objects = box.state / "environments" / "objects"
+    size = lambda: int(subprocess.run(["du", "-sk", objects], check=True, capture_output=True, text=True).stdout.split()[0])  # noqa: E731
+    env(ada, "create", "big0", "--yes", text=yml(box, "big"))
+    before = size()
+    for n in range(1, 10):
+        env(ada, "create", f"big{n}", "--yes", text=yml(box, "big", extra=f"variables:\n  N: '{n}'\n"))
+    print(f"one: {before} KiB in all, nine more: {size() - before} KiB")
+    assert size() - before < 10 * 1024
+    for n in range(10):
+        env(ada, "remove", f"big{n}", "--yes")
+
+
+def test_kill_in_mid_build_publishes_nothing(box, ada):
+    """The keeper is killed while a package's script sleeps: nothing is published, and the next build works."""
+    sleeping = ada.popen("box", "berth env create slow --yes", stdin=subprocess.PIPE)
+    sleeping.stdin.write(yml(box, "postlink-sleeps").encode())
+    sleeping.stdin.close()
+    builders = box.state / "environments" / "builders" / "ada"
+    wait_until(lambda: list(builders.glob("*/bin/.postlink-sleeps-post-link.sh")) and "post-link" in (box.state / "log/berth-keeper.log").read_text() or
+               list(builders.glob("*/conda-meta/history")), "the build links", BUILD)
+    os.kill(box.pid("berth-keeper"), 9)
+    sleeping.wait(60)
+    box.up("--channels", box.channel)
+    users = box.state / "environments" / "users" / "ada"
+    assert not list(users.glob(".new-*")) and "slow" not in env(ada, "list")
+    wait_until(lambda: not [p for p in builders.iterdir() if p.name not in ("archives", "repodata")], "the staging folder is empty", 60)
+    assert ada.run("python -c 'print(3)'") == "3"
+    env(ada, "create", "after", "--yes", text=yml(box, "libdemo"))
+    assert "after" in env(ada, "list")
+
+
+def test_verify_finds_a_changed_file(box, ada):
+    """Built again it is the same to the byte; a file changed behind Berth's back is named."""
+    assert "the same to the byte" in env(ada, "verify", "after")
+    prefix = box.state / "environments" / "users" / "ada" / pathlib.Path(paths(ada)["after"]).name
+    target = prefix / "etc/demo.conf"
+    target.unlink()
+    target.write_text("changed")
+    assert "~ etc/demo.conf" in env(ada, "verify", "after", code=1)
+
+
+def test_export_names_every_file_and_gc_waits_for_workspaces(box, ada):
+    """The explicit export is conda's; files go only when nothing of the user's runs."""
+    assert "@EXPLICIT" in env(ada, "export", "after", "--format", "explicit") and "#sha256:" in env(ada, "export", "after", "--format", "explicit")
+    lock = json.loads(box.berth("env", "export", "ada/after")["text"])
+    assert lock["version"] == 1 and all(len(p["sha256"]) == 64 for p in lock["packages"])
+    prefix = box.state / "environments" / "users" / "ada" / pathlib.Path(paths(ada)["after"]).name
+    env(ada, "remove", "after", "--yes")
+    assert prefix.is_dir() and "wait" in env(ada, "gc")
+    box.berth("workspace", "stop", "ada")
+    box.berth("env", "gc", "ada")
+    assert not prefix.exists()
