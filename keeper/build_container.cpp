@@ -124,7 +124,8 @@ asio::awaitable<Result<nlohmann::json>> BuildContainers::follow(stream_protocol:
 
 asio::awaitable<Result<nlohmann::json>> BuildContainers::run(BuildPlan plan, OnBuildEvent on_event, std::function<asio::awaitable<bool>()> too_large) {
   const auto executor = co_await asio::this_coro::executor;
-  co_await remove(plan.user);  // one that an interrupted build left
+  const bool clean = co_await remove(plan.user);  // one that an interrupted build left
+  if (!clean) co_return Error{ErrorKind::unavailable, "an earlier build of yours cannot be ended; tell your administrator"};
   const auto made = co_await make(plan);
   if (made.has_error()) co_return made.error();
   // Beside the build, somebody looks at what it uses; ending the container ends the stream that the build is followed by.
@@ -141,7 +142,7 @@ asio::awaitable<Result<nlohmann::json>> BuildContainers::run(BuildPlan plan, OnB
       co_await shared->timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
       if (shared->done) co_return;
       shared->large = co_await ask();
-      if (shared->large && !shared->done) co_await self.remove(user);
+      if (shared->large && !shared->done) (void)co_await self.remove(user);
     }
   };
   asio::co_spawn(executor, look(*this, watch, std::move(too_large), plan.user), asio::detached);
@@ -150,21 +151,26 @@ asio::awaitable<Result<nlohmann::json>> BuildContainers::run(BuildPlan plan, OnB
   auto result = co_await with_deadline(std::move(operation), minutes(settings_.environments.minutes), "the build");
   watch->done = true;
   watch->timer.cancel();
-  co_await remove(user);
+  // Nobody may look at what was built while somebody may still write it.
+  const bool ended = co_await remove(user);
+  if (!ended) co_return Error{ErrorKind::unavailable, "the build's container cannot be removed; tell your administrator"};
   if (result.has_error() && watch->large) result = Error{ErrorKind::too_large, "the build needs more disk than is allowed here (environments.disk)"};
   co_return result;
 }
 
-asio::awaitable<void> BuildContainers::remove(std::string user) {
+asio::awaitable<bool> BuildContainers::remove(std::string user) {
   const std::string name = build_container_name(settings_, user);
+  bool gone = false;
   asio::steady_timer timer(co_await asio::this_coro::executor);
-  for (int attempt = 0; attempt < 6; ++attempt) {
+  for (int attempt = 0; attempt < 7 && !gone; ++attempt) {
     const auto answer = co_await api_.call(verb::delete_, "/containers/" + name + "?force=true&v=true&timeout=0", nullptr, minutes(2));
-    if (answer.has_error() || answer->ok() || answer->status == 404) break;
+    gone = answer.has_value() && (answer->ok() || answer->status == 404);
+    if (gone) break;
     timer.expires_after(std::chrono::milliseconds(100 << attempt));
     co_await timer.async_wait(asio::use_awaitable);
   }
   (void)co_await api_.call(verb::delete_, "/networks/" + name);
+  co_return gone;
 }
 
 asio::awaitable<void> BuildContainers::remove_all() {
@@ -176,7 +182,7 @@ asio::awaitable<void> BuildContainers::remove_all() {
     const auto labels = entry.is_object() ? entry.find("Labels") : entry.end();
     if (labels == entry.end() || !labels->is_object()) continue;
     const auto user = labels->find("berth.user");
-    if (user != labels->end() && user->is_string()) co_await remove(user->get<std::string>());
+    if (user != labels->end() && user->is_string()) (void)co_await remove(user->get<std::string>());
   }
 }
 

@@ -21,7 +21,8 @@ class BuildContainers {
   boost::asio::awaitable<Result<nlohmann::json>> run(BuildPlan plan, OnBuildEvent on_event, std::function<boost::asio::awaitable<bool>()> too_large);
   // Ends what an earlier keeper left running.
   boost::asio::awaitable<void> remove_all();
-  boost::asio::awaitable<void> remove(std::string user);
+  // Whether it is gone for certain.
+  boost::asio::awaitable<bool> remove(std::string user);
 
  private:
   boost::asio::awaitable<Result<void>> make(const BuildPlan& plan);

@@ -42,6 +42,20 @@ class Digest {
   std::unique_ptr<EVP_MD_CTX, DigestFree> context_;
 };
 
+// From the file's beginning.
+Result<std::string> hash_of(int file) {
+  Digest digest;
+  std::vector<char> block(kBlock);
+  off_t offset = 0;
+  for (;;) {
+    const ssize_t size = ::pread(file, block.data(), block.size(), offset);
+    if (size < 0) return errno_error("reading a file", errno);
+    if (size == 0) return digest.hex();
+    digest.add({block.data(), static_cast<std::size_t>(size)});
+    offset += size;
+  }
+}
+
 FileDescriptor open_folder(int at, const char* name) { return FileDescriptor(::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)); }
 
 // Names in a folder, without "." and "..".
@@ -147,14 +161,9 @@ class Walker {
     if ((info.st_mode & (S_ISUID | S_ISGID)) != 0) return refused(path, "would run as another user (set-user-id)");
     tree.bytes += static_cast<std::uint64_t>(info.st_size);
     if (rules_.max_bytes != 0 && tree.bytes > rules_.max_bytes) return refused(path, "makes it larger than is allowed here");
-    Digest digest;
-    for (;;) {
-      const ssize_t size = ::read(file.get(), block_.data(), block_.size());
-      if (size < 0) return errno_error(path, errno);
-      if (size == 0) break;
-      digest.add({block_.data(), static_cast<std::size_t>(size)});
-    }
-    const std::string hash = digest.hex();
+    const auto hashed = hash_of(file.get());
+    if (hashed.has_error()) return hashed.error();
+    const std::string& hash = *hashed;
     const bool executable = (info.st_mode & 0111) != 0;
     if (!is_derived(path)) tree.entries[path] = (executable ? "x " : "f ") + hash;
     return sink_ != nullptr ? sink_->file(to, name, file.get(), hash, executable, static_cast<std::uint64_t>(info.st_size)) : Result<void>();
@@ -162,7 +171,6 @@ class Walker {
 
   const TreeRules& rules_;
   Sink* sink_;
-  std::vector<char> block_ = std::vector<char>(kBlock);
 };
 
 // Makes the tree anew from objects: <objects>/ab/cdef…, with an "x" at the end for executable ones.
@@ -190,7 +198,7 @@ class Sealer final : public Sink {
     if (there && ::linkat(objects_, object.c_str(), at, name.c_str(), 0) == 0) return {};
     // New, or it has as many names as a file can have: a further copy takes its place.
     if (::mkdirat(objects_, group.c_str(), 0700) < 0 && errno != EEXIST) return errno_error("the store", errno);
-    const auto copied = copy(content, executable, size);
+    const auto copied = copy(content, hash, executable, size);
     if (copied.has_error()) return copied;
     if (::renameat(objects_, kUnfinished, objects_, object.c_str()) < 0) return errno_error("the store", errno);
     if (::linkat(objects_, object.c_str(), at, name.c_str(), 0) < 0) return errno_error("the store", errno);
@@ -201,15 +209,19 @@ class Sealer final : public Sink {
   static constexpr const char* kUnfinished = ".unfinished";
 
   // A copy, not the file itself: whoever built it may hold it open or know it by another name.
-  Result<void> copy(int content, bool executable, std::uint64_t size) const {
+  Result<void> copy(int content, const std::string& hash, bool executable, std::uint64_t size) const {
     ::unlinkat(objects_, kUnfinished, 0);
-    const FileDescriptor to(::openat(objects_, kUnfinished, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const FileDescriptor to(::openat(objects_, kUnfinished, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!to) return errno_error("the store", errno);
     off_t offset = 0;
     while (static_cast<std::uint64_t>(offset) < size) {
       const ssize_t count = ::copy_file_range(content, &offset, to.get(), nullptr, size - static_cast<std::uint64_t>(offset), 0);
       if (count <= 0) return errno_error("copying into the store", count == 0 ? EIO : errno);
     }
+    // What is shared under a hash has that hash, whatever happened to the original meanwhile.
+    const auto copied = hash_of(to.get());
+    if (copied.has_error()) return copied.error();
+    if (*copied != hash) return Error{ErrorKind::denied, "the environment is refused: a file changes while it is looked at"};
     const timespec times[2] = {{kFixedTime, 0}, {kFixedTime, 0}};
     if (::fchmod(to.get(), executable ? 0555 : 0444) < 0 || ::futimens(to.get(), times) < 0) return errno_error("the store", errno);
     return {};

@@ -92,7 +92,7 @@ def test_kernel_is_in_jupyter_and_runs(box, ada):
 
 def test_update_shows_the_difference_and_rollback_is_at_once(box, ada):
     """An update is a new revision with its difference; what runs keeps the old one; rollback switches back."""
-    running = ada.popen("box", "python -c 'import sys, time; print(sys.prefix, flush=True); time.sleep(60)'", text=True)
+    running = ada.popen("box", "python -c 'import sys, time; print(sys.prefix, flush=True); time.sleep(900)'", text=True)
     before = running.stdout.readline().strip()
     said = env(ada, "update", "ml", text=yml(box, "python", "numpy", "ipykernel", "greeter >=2"), code=2)  # nobody to ask
     assert "^ greeter 1.0 -> 2.0" in said and "- postlink 1.0" in said and "--yes" in said
