@@ -188,7 +188,8 @@ def compile_python(lock, prefix, report):
     if not version or not python.exists():
         return
     report.phase("compile", "Compiling Python files")
-    command = [str(python), "-I", "-m", "compileall", "-q", "-f", "-j", "0", "--invalidation-mode", "unchecked-hash", str(prefix / "lib" / f"python{version}")]
+    # Without the prefix in it, bytecode is the same in every environment and lies on the disk once; an import puts the true path in.
+    command = [str(python), "-I", "-m", "compileall", "-q", "-f", "-j", "0", "-s", str(prefix), "--invalidation-mode", "unchecked-hash", str(prefix / "lib" / f"python{version}")]
     try:
         # Files that do not compile (templates, other versions' syntax) make it fail; they do no harm.
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=COMPILE_LIMIT,

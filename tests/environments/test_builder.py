@@ -132,7 +132,9 @@ def test_installed_environment_runs(install, tmp_path):
     assert record["url"].endswith("/libdemo-1.2-h_0.tar.bz2") and record["channel"]
     # Bytecode was made once, and needs no look at its source.
     cached = next((prefix / "lib/python3.11/site-packages/greeter/__pycache__").glob("*.pyc")).read_bytes()
-    assert int.from_bytes(cached[4:8], "little") == 1
+    assert int.from_bytes(cached[4:8], "little") == 1 and str(prefix).encode() not in cached
+    where = "import greeter; print(greeter.main.__code__.co_filename)"
+    assert subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.startswith(str(prefix))
 
 
 def test_progress_is_real(solve, tmp_path, cache):
