@@ -64,7 +64,8 @@ constexpr Command kCommands[] = {
      {Option{"--format", "FORMAT", "lock (the default), explicit (for conda) or yaml"}, Option{"--revision", "N", "another than the current one"}}, env_export, Who::user},
     {"env", "remove", "remove it with all revisions", {kEnv}, {kYes}, env_remove, Who::user},
     {"env", "verify", "build it again aside, and compare every file", {kEnv}, {}, env_verify, Who::user},
-    {"env", "check", "check and solve an environment.yml; nothing is installed", {kEnvFile}, {}, env_check, Who::user, kSsh},
+    {"env", "check", "check and solve an environment.yml; nothing is installed", {kEnvFile},
+     {Option{"--user", "USER", "as this user (admin)", Completes::users}}, env_check, Who::user},
     {"env", "gc", "delete the files that no revision needs", {kOnlyUser}, {}, env_gc, Who::user},
 
     {"status", "", "how Berth is doing", {}, {}, show_status, Who::auditor},

@@ -165,12 +165,12 @@ Outcome<> print_environment(const Context& context, const json& environment) {
 Outcome<> build(const Invocation& given, const Context& context, bool is_new) {
   const Outcome<std::string> path = environment_path(given["ENV"], context);
   if (!path) return path.error();
+  const Outcome<std::string> yaml = read_input(given["FILE"], context);
+  if (!yaml) return yaml.error();
   const Outcome<json> known = context.api.get(*path);
   if (!known && known.error().code != ExitCode::not_found) return known.error();
   if (is_new && known) return failure_of({ErrorKind::conflict, "there is an environment of this name already; see: berth env update"});
   if (!is_new && !known) return known.error();
-  const Outcome<std::string> yaml = read_input(given["FILE"], context);
-  if (!yaml) return yaml.error();
   const Outcome<json> plan = follow(context, *path + "/plan", {{"yaml", *yaml}});
   if (!plan) return plan.error();
   if (flag_field(*plan, "unchanged")) {
@@ -315,7 +315,9 @@ Outcome<> env_verify(const Invocation& given, const Context& context) {
 Outcome<> env_check(const Invocation& given, const Context& context) {
   const Outcome<std::string> yaml = read_input(given["FILE"], context);
   if (!yaml) return yaml.error();
-  const Outcome<json> plan = follow(context, "/environments-check", {{"yaml", *yaml}});
+  json body = {{"yaml", *yaml}};
+  if (given.has("--user")) body["user"] = given["--user"];
+  const Outcome<json> plan = follow(context, "/environments-check", body);
   if (!plan) return plan.error();
   print_answer(context, *plan, plan_text(*plan));
   return {};

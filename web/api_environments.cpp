@@ -232,8 +232,10 @@ asio::awaitable<ApiReply> post_environment_default(ApiCall& call) {
 asio::awaitable<ApiReply> delete_environment(ApiCall& call) { co_return co_await do_job(call, own_environment(call, EnvBuilds::Act::remove)); }
 
 asio::awaitable<ApiReply> post_environments_check(ApiCall& call) {
-  if (call.caller.admin_socket) co_return Error{ErrorKind::invalid, "a check runs as a user: log in, or plan an environment of one"};
-  call.params = {call.caller.actor.name, "check"};
+  const auto user = call.text("user", call.caller.admin_socket ? "" : call.caller.actor.name);
+  if (!user) co_return user.error();
+  if (user->empty()) co_return Error{ErrorKind::invalid, "a check is done as a user: say which ('user')"};
+  call.params = {*user, "check"};
   auto request = own_environment(call, EnvBuilds::Act::check);
   co_return co_await do_job(call, with_spec(call, std::move(request)));
 }
