@@ -1,6 +1,8 @@
 // The records of identity and access, as plain values. Times are UTC; a zero Timestamp is "never" or "not set".
 #pragma once
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,12 +13,27 @@ namespace berth::auth {
 enum class Role { user, auditor, admin };
 std::string_view name_of(Role role);
 
+// What the site's policy of keys (Settings::Keys) is for one user instead. Stored and sent as JSON (auth/key_exceptions.hpp).
+struct KeyExceptions {
+  std::optional<std::chrono::seconds> max_age;       // 0: no limit
+  std::optional<std::int64_t> max_per_user;          // 0: no limit
+  std::optional<std::int64_t> min_rsa_bits;
+  std::vector<std::string> allowed_types;            // besides the site's
+  bool allow_software = false;                       // although the site requires hardware
+  bool allow_untouched = false;                      // although the site requires touch
+  Timestamp until{};                                 // when they end; zero: never
+  std::string reason, set_by;
+  Timestamp set_at{};                                // zero: there are none
+  bool hold_at(Timestamp now) const { return set_at != Timestamp{} && (until == Timestamp{} || now < until); }
+};
+
 struct User {
   std::int64_t id = 0;
   std::string name;  // [a-z][a-z0-9_-]{0,31}; never "root" or another system name
   Role role = Role::user;
   bool disabled = false;
   Timestamp created_at{};
+  KeyExceptions key_exceptions;
 };
 
 enum class KeyState { active, superseded, expired, revoked };
@@ -33,7 +50,14 @@ struct Key {
   Timestamp added_at{}, expires_at{}, revoked_at{}, last_used_at{};
   std::string last_used_from;  // address
   std::string options;         // as in authorized_keys, normal form (key_options.hpp); empty: none
-  KeyState state_at(Timestamp now) const;
+  // Rotation: when it was replaced, until when it works on, by which key; whether it dies earlier, at that key's first login.
+  Timestamp superseded_at{}, grace_ends_at{};
+  std::int64_t successor_id = 0;
+  std::string successor;  // fingerprint
+  bool retire_on_first_use = false;
+  bool retires_older = false;  // its first login retires keys that it replaced
+  KeyExceptions exceptions;    // of its user
+  // What such a key may do now: auth/key_policy.hpp.
 };
 
 struct WebSession {

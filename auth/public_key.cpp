@@ -150,6 +150,16 @@ std::string unknown_type(std::string_view word, std::string_view rest) {
 
 }  // namespace
 
+bool is_key_type(std::string_view name) { return find_type(name) != nullptr; }
+
+std::int64_t rsa_bits_of(std::string_view blob) {
+  WireReader fields(blob);
+  const auto type = fields.string();
+  if (!type || *type != "ssh-rsa" || !fields.positive()) return 0;
+  const auto modulus = fields.positive();
+  return modulus ? bits_of(*modulus) : 0;
+}
+
 std::string fingerprint_of(std::string_view blob) {
   std::string text = base64_encode(sha256(blob));
   text.erase(text.find_last_not_of('=') + 1);
@@ -175,6 +185,9 @@ Result<Key> parse_public_key(std::string_view line, const Settings::Keys& policy
   if (type == nullptr) return refuse(unknown_type(name, rest));
   if (std::find(policy.allowed_types.begin(), policy.allowed_types.end(), name) == policy.allowed_types.end()) {
     return refuse("keys of type " + std::string(name) + " are not allowed here: make a new key with ssh-keygen -t ed25519");
+  }
+  if (policy.require_hardware && !is_hardware(name)) {
+    return refuse("only keys on security tokens are allowed here: make one with ssh-keygen -t ed25519-sk");
   }
   const auto blob = base64_decode(take_word(rest));
   if (!blob) return refuse(kBroken);

@@ -1,5 +1,6 @@
 #include "auth/rows.hpp"
 
+#include "auth/key_exceptions.hpp"
 #include "base/human.hpp"
 
 namespace berth::auth {
@@ -37,12 +38,6 @@ std::string_view name_of(KeyState state) {
   return "revoked";
 }
 
-KeyState Key::state_at(Timestamp now) const {
-  if (revoked_at != Timestamp{}) return KeyState::revoked;
-  if (expires_at != Timestamp{} && expires_at <= now) return KeyState::expired;
-  return KeyState::active;
-}
-
 std::string stored_text(std::string_view text, std::size_t most) {
   std::string line = printable(text.substr(0, most));  // cut first: never spend work on more than is kept
   if (line.size() <= most && text.size() <= most) return line;
@@ -60,6 +55,7 @@ User user_in(const SQLite::Statement& row, int first) {
   user.role = parse_role(text_in(row, first + 2)).value_or(Role::user);
   user.disabled = row.getColumn(first + 3).getInt() != 0;
   user.created_at = time_in(row, first + 4);
+  user.key_exceptions = stored_exceptions(text_in(row, first + 5));
   return user;
 }
 
@@ -77,7 +73,14 @@ Key key_in(const SQLite::Statement& row, int first) {
   key.revoked_at = time_in(row, first + 9);
   key.last_used_at = time_in(row, first + 10);
   key.last_used_from = text_in(row, first + 11);
-  key.options = text_in(row, first + 12);
+  key.options = text_in(row, first + 19);
+  key.superseded_at = time_in(row, first + 12);
+  key.grace_ends_at = time_in(row, first + 13);
+  key.successor_id = row.getColumn(first + 14).getInt64();
+  key.successor = text_in(row, first + 15);
+  key.retire_on_first_use = row.getColumn(first + 16).getInt() != 0;
+  key.retires_older = row.getColumn(first + 17).getInt() != 0;
+  key.exceptions = stored_exceptions(text_in(row, first + 18));
   return key;
 }
 

@@ -42,16 +42,18 @@ struct WebLogins::Impl {
   Store& store;
   const Clock& clock;
   std::chrono::seconds lifetime;
+  KeyPolicy policy;
   WrongTries wrong{5, std::chrono::seconds(60)};
 };
 
-WebLogins::WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime) : impl_(new Impl{store, clock, session_lifetime}) {}
+WebLogins::WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime, KeyPolicy policy)
+    : impl_(new Impl{store, clock, session_lifetime, std::move(policy)}) {}
 WebLogins::~WebLogins() = default;
 
 asio::awaitable<Result<std::string>> WebLogins::make_link(Actor user) {
   const std::string token = new_token();
-  auto change = [=, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
-    const auto approver = approver_by_key(db, user.name, user.key_fingerprint, now);
+  auto change = [=, this, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
+    const auto approver = approver_by_key(db, impl_->policy, user.name, user.key_fingerprint, now);
     if (!approver) return no_login_key();
     purge_expired(db, now);
     run(db, "INSERT INTO web_links (token_hash, user_id, key_id, expires_at) VALUES (?, ?, ?, ?)", Blob{sha256(token)}, approver->user.id, approver->key.id,
@@ -73,7 +75,7 @@ asio::awaitable<Result<NewWebSession>> WebLogins::redeem_link(std::string token,
       user_id = row.getColumn(0).getInt64();
       key_id = row.getColumn(1).getInt64();
     }
-    const auto approver = approver_by_id(db, user_id, key_id, now);
+    const auto approver = approver_by_id(db, impl_->policy, user_id, key_id, now);
     if (!approver) return link_gone();
     *made = insert_web_session(db, *approver, address, user_agent, now, impl_->lifetime, "link");
     return {};
@@ -122,8 +124,8 @@ Result<PendingLogin> WebLogins::find_code(SQLite::Database& reader, const Actor&
 asio::awaitable<Result<void>> WebLogins::approve_code(Actor user, std::string code) {
   const Timestamp now = impl_->clock.now();
   if (auto allowed = impl_->wrong.check(user.name, now); allowed.has_error()) co_return allowed.error();
-  auto change = [=](SQLite::Database& db) -> Result<void> {
-    const auto approver = approver_by_key(db, user.name, user.key_fingerprint, now);
+  auto change = [=, this](SQLite::Database& db) -> Result<void> {
+    const auto approver = approver_by_key(db, impl_->policy, user.name, user.key_fingerprint, now);
     if (!approver) return no_login_key();
     const int approved = run(db, "UPDATE web_codes SET user_id = ?, key_id = ? WHERE code_hash = ? AND expires_at > ? AND user_id IS NULL",
                              approver->user.id, approver->key.id, Blob{sha256(normal_code(code))}, now);
@@ -149,7 +151,7 @@ asio::awaitable<Result<NewWebSession>> WebLogins::redeem_code(std::string browse
       key_id = row.getColumn(1).getInt64();
     }
     if (user_id == 0) return Error{ErrorKind::conflict, "nobody has approved this code yet"};
-    const auto approver = approver_by_id(db, user_id, key_id, now);
+    const auto approver = approver_by_id(db, impl_->policy, user_id, key_id, now);
     if (!approver) return code_gone();
     run(db, "DELETE FROM web_codes WHERE secret_hash = ?", Blob{hash});
     *made = insert_web_session(db, *approver, address, user_agent, now, impl_->lifetime, "code");
@@ -162,7 +164,7 @@ asio::awaitable<Result<NewWebSession>> WebLogins::redeem_code(std::string browse
 
 std::optional<WebLogins::Valid> WebLogins::check(SQLite::Database& reader, std::string_view cookie) {
   const Timestamp now = impl_->clock.now();
-  auto valid = valid_session(reader, "s.cookie_hash = ?", Blob{sha256(cookie)}, now);
+  auto valid = valid_session(reader, impl_->policy, "s.cookie_hash = ?", Blob{sha256(cookie)}, now);
   if (valid && now - valid->session.last_seen_at >= kSeenInterval) {
     // The condition makes repeats, until this is committed, free of disk writes.
     impl_->store.post("browser seen", [id = valid->session.id, now](SQLite::Database& db) -> Result<void> {
@@ -178,7 +180,7 @@ std::vector<WebSession> WebLogins::list(SQLite::Database& reader, std::string_vi
   std::vector<WebSession> sessions;
   SQLite::Statement row = query(reader, "SELECT s.id FROM web_sessions s JOIN users u ON u.id = s.user_id WHERE u.name = ? ORDER BY s.created_at", user);
   while (row.executeStep()) {
-    if (auto valid = valid_session(reader, text_in(row, 0), now)) sessions.push_back(std::move(valid->session));
+    if (auto valid = valid_session(reader, impl_->policy, text_in(row, 0), now)) sessions.push_back(std::move(valid->session));
   }
   return sessions;
 }
@@ -197,8 +199,8 @@ asio::awaitable<Result<void>> WebLogins::end(Actor actor, std::string session_id
 
 asio::awaitable<Result<std::string>> WebLogins::make_crossing(std::string session_id, std::string owner, std::string workspace) {
   const std::string code = new_token();
-  auto change = [=, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
-    if (!valid_session(db, session_id, now)) return Error{ErrorKind::denied, "log in first"};
+  auto change = [=, this, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
+    if (!valid_session(db, impl_->policy, session_id, now)) return Error{ErrorKind::denied, "log in first"};
     run(db, "DELETE FROM web_crossings WHERE expires_at <= ?", now);
     run(db, "INSERT INTO web_crossings (code_hash, session_id, owner, workspace, expires_at) VALUES (?, ?, ?, ?, ?)", Blob{sha256(code)}, session_id, owner,
         workspace, now + kCrossingLife);
@@ -212,7 +214,7 @@ asio::awaitable<Result<std::string>> WebLogins::make_crossing(std::string sessio
 asio::awaitable<Result<WebLogins::Crossed>> WebLogins::redeem_crossing(std::string code) {
   auto crossed = std::make_shared<Crossed>();
   crossed->cookie = new_token();
-  auto change = [=, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
+  auto change = [=, this, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
     std::string session_id;
     {
       SQLite::Statement row = query(db, "DELETE FROM web_crossings WHERE code_hash = ? AND expires_at > ? RETURNING session_id, owner, workspace",
@@ -222,7 +224,7 @@ asio::awaitable<Result<WebLogins::Crossed>> WebLogins::redeem_crossing(std::stri
       crossed->owner = text_in(row, 1);
       crossed->workspace = text_in(row, 2);
     }
-    auto valid = valid_session(db, session_id, now);
+    auto valid = valid_session(db, impl_->policy, session_id, now);
     if (!valid) return crossing_gone();
     crossed->valid = std::move(*valid);
     run(db, "INSERT INTO web_workspace_cookies (cookie_hash, session_id, owner, workspace, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -243,7 +245,7 @@ std::optional<WebLogins::Valid> WebLogins::check_workspace_cookie(SQLite::Databa
   SQLite::Statement row = query(reader, "SELECT session_id FROM web_workspace_cookies WHERE cookie_hash = ? AND owner = ? AND workspace = ?",
                                 Blob{sha256(cookie)}, owner, workspace);
   if (!row.executeStep()) return std::nullopt;
-  return valid_session(reader, text_in(row, 0), impl_->clock.now());
+  return valid_session(reader, impl_->policy, text_in(row, 0), impl_->clock.now());
 }
 
 }  // namespace berth::auth

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "auth/directory.hpp"
+#include "auth/key_policy.hpp"
 
 namespace berth::auth {
 
@@ -30,7 +31,7 @@ inline std::string browser_detail(std::string_view web_session_id) { return "bro
 
 class WebLogins {
  public:
-  WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime);
+  WebLogins(Store& store, const Clock& clock, std::chrono::seconds session_lifetime, KeyPolicy policy);
   ~WebLogins();
 
   // By link: `ssh box berth web`. Answers the one-time token. `user` carries the key that logged in (key_fingerprint).

@@ -11,10 +11,10 @@ namespace {
 constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";
 constexpr std::size_t kMostAddress = 64, kMostUserAgent = 256;
 
-std::optional<Approver> valid_approver(SQLite::Statement row, Timestamp now) {
+std::optional<Approver> valid_approver(SQLite::Statement row, const KeyPolicy& policy, Timestamp now) {
   if (!row.executeStep()) return std::nullopt;
-  Approver approver{user_in(row, 0), key_in(row, 5)};
-  if (approver.user.disabled || approver.key.state_at(now) != KeyState::active) return std::nullopt;
+  Approver approver{user_in(row, 0), key_in(row, kUserColumnCount)};
+  if (approver.user.disabled || !decide(approver.key, policy, now).allowed()) return std::nullopt;
   return approver;
 }
 
@@ -23,7 +23,7 @@ const std::string& select_approver() {
   return kSql;
 }
 
-std::optional<WebLogins::Valid> valid_in(SQLite::Statement row, Timestamp now) {
+std::optional<WebLogins::Valid> valid_in(SQLite::Statement row, const KeyPolicy& policy, Timestamp now) {
   if (!row.executeStep()) return std::nullopt;
   WebLogins::Valid valid;
   valid.session.id = text_in(row, 0);
@@ -33,10 +33,10 @@ std::optional<WebLogins::Valid> valid_in(SQLite::Statement row, Timestamp now) {
   valid.session.last_seen_at = time_in(row, 4);
   valid.session.expires_at = time_in(row, 5);
   valid.user = user_in(row, 6);
-  const Key key = key_in(row, 11);
+  const Key key = key_in(row, 6 + kUserColumnCount);
   valid.session.user = valid.user.name;
   valid.session.key_fingerprint = key.fingerprint;
-  if (valid.session.expires_at <= now || valid.user.disabled || key.state_at(now) != KeyState::active) return std::nullopt;
+  if (valid.session.expires_at <= now || valid.user.disabled || !decide(key, policy, now).allowed()) return std::nullopt;
   return valid;
 }
 
@@ -47,12 +47,13 @@ std::string select_session(std::string_view where) {
 
 }  // namespace
 
-std::optional<Approver> approver_by_id(SQLite::Database& database, std::int64_t user_id, std::int64_t key_id, Timestamp now) {
-  return valid_approver(query(database, (select_approver() + "u.id = ? AND k.id = ?").c_str(), user_id, key_id), now);
+std::optional<Approver> approver_by_id(SQLite::Database& database, const KeyPolicy& policy, std::int64_t user_id, std::int64_t key_id, Timestamp now) {
+  return valid_approver(query(database, (select_approver() + "u.id = ? AND k.id = ?").c_str(), user_id, key_id), policy, now);
 }
 
-std::optional<Approver> approver_by_key(SQLite::Database& database, std::string_view user, std::string_view fingerprint, Timestamp now) {
-  return valid_approver(query(database, (select_approver() + "u.name = ? AND k.fingerprint = ? AND k.revoked_at = 0").c_str(), user, fingerprint), now);
+std::optional<Approver> approver_by_key(SQLite::Database& database, const KeyPolicy& policy, std::string_view user, std::string_view fingerprint,
+                                        Timestamp now) {
+  return valid_approver(query(database, (select_approver() + "u.name = ? AND k.fingerprint = ? AND k.revoked_at = 0").c_str(), user, fingerprint), policy, now);
 }
 
 NewWebSession insert_web_session(SQLite::Database& database, const Approver& approver, std::string_view address, std::string_view user_agent, Timestamp now,
@@ -77,12 +78,12 @@ NewWebSession insert_web_session(SQLite::Database& database, const Approver& app
   return made;
 }
 
-std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, const char* where, Blob value, Timestamp now) {
-  return valid_in(query(database, select_session(where).c_str(), value), now);
+std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, const KeyPolicy& policy, const char* where, Blob value, Timestamp now) {
+  return valid_in(query(database, select_session(where).c_str(), value), policy, now);
 }
 
-std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, std::string_view session_id, Timestamp now) {
-  return valid_in(query(database, select_session("s.id = ?").c_str(), session_id), now);
+std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, const KeyPolicy& policy, std::string_view session_id, Timestamp now) {
+  return valid_in(query(database, select_session("s.id = ?").c_str(), session_id), policy, now);
 }
 
 void purge_expired(SQLite::Database& database, Timestamp now) {

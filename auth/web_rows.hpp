@@ -10,16 +10,17 @@ struct Approver {
   User user;
   Key key;
 };
-std::optional<Approver> approver_by_id(SQLite::Database& database, std::int64_t user_id, std::int64_t key_id, Timestamp now);
-std::optional<Approver> approver_by_key(SQLite::Database& database, std::string_view user, std::string_view fingerprint, Timestamp now);
+std::optional<Approver> approver_by_id(SQLite::Database& database, const KeyPolicy& policy, std::int64_t user_id, std::int64_t key_id, Timestamp now);
+std::optional<Approver> approver_by_key(SQLite::Database& database, const KeyPolicy& policy, std::string_view user, std::string_view fingerprint,
+                                        Timestamp now);
 
 // A browser session for an approver, and its audit row; `how` is "link" or "code".
 NewWebSession insert_web_session(SQLite::Database& database, const Approver& approver, std::string_view address, std::string_view user_agent, Timestamp now,
                                  std::chrono::seconds lifetime, std::string_view how);
 
 // The session that `where` finds (one '?', bound to `value`; table alias s), if it, its user and its key are valid now.
-std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, const char* where, Blob value, Timestamp now);
-std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, std::string_view session_id, Timestamp now);
+std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, const KeyPolicy& policy, const char* where, Blob value, Timestamp now);
+std::optional<WebLogins::Valid> valid_session(SQLite::Database& database, const KeyPolicy& policy, std::string_view session_id, Timestamp now);
 
 void purge_expired(SQLite::Database& database, Timestamp now);
 

@@ -76,7 +76,12 @@ struct Settings {
   struct Keys {
     std::vector<std::string> allowed_types;
     std::int64_t min_rsa_bits = 0;
-    std::chrono::seconds max_age{};  // 0: keys may live for ever
+    std::chrono::seconds max_age{};      // from when a key was added; 0: keys may live for ever
+    std::chrono::seconds warn_before{};  // how long before its end the user of a key is told; 0: never
+    std::chrono::seconds grace{};        // how long a replaced key goes on working
+    std::int64_t max_per_user = 0;       // keys that work and are not superseded; 0: any number
+    bool require_hardware = false, require_touch = true;
+    std::vector<std::string> self_service;  // of "list", "add", "rotate", "remove"
   } keys;
 
   std::vector<SettingInForce> in_force;  // every key, in the order of the table; derived ones as they are in the file

@@ -18,6 +18,8 @@ constexpr std::string_view kKeyTypes[] = {"ssh-ed25519",
                                           "sk-ssh-ed25519@openssh.com",
                                           "sk-ecdsa-sha2-nistp256@openssh.com"};
 
+constexpr std::string_view kSelfService[] = {"list", "add", "rotate", "remove"};
+
 constexpr SettingsSection kSections[] = {
     {"server", "berthd itself."},
     {"ssh", "The SSH door."},
@@ -25,7 +27,7 @@ constexpr SettingsSection kSections[] = {
     {"admin", "The socket of the berth command line on this machine."},
     {"keeper", "berth-keeper, the only program that reaches the container engine. Images and limits stand in its own file."},
     {"workspaces", "What every workspace gets."},
-    {"keys", "Which public keys may be added. Keys that are in the store already stay as they are."},
+    {"keys", "Which public keys may be used, and for how long: for keys that are in the store already too. `berth user except` makes exceptions."},
 };
 
 using S = Settings;
@@ -91,7 +93,18 @@ constexpr SettingsKey kKeys[] = {
      "Types of key; ssh-rsa means RSA keys, used with SHA-2 signatures only.", {0, 0, kKeyTypes}},
     {"keys", "min_rsa_bits", read<&S::keys, &S::Keys::min_rsa_bits>, "2048", "The least size of an RSA key.", {2048, 16384}},
     {"keys", "max_age", read<&S::keys, &S::Keys::max_age>, R"("0s")",
-     "A new key expires at the latest after this (\"365d\"); 0s: keys need not expire.", {0, 36500 * kDay}},
+     "A key stops working this long after it was added (\"365d\"); 0s: keys need not expire.", {0, 36500 * kDay}},
+    {"keys", "warn_before", read<&S::keys, &S::Keys::warn_before>, R"("14d")",
+     "So long before a key stops working its user is told at each login; 0s: never.", {0, 365 * kDay}},
+    {"keys", "grace", read<&S::keys, &S::Keys::grace>, R"("7d")",
+     "So long a key works on after another has replaced it; users may choose less, admins may choose.", {0, 3650 * kDay}},
+    {"keys", "max_per_user", read<&S::keys, &S::Keys::max_per_user>, "20", "Keys that a user may have at once; 0: any number.", {0, 100000}},
+    {"keys", "require_hardware", read<&S::keys, &S::Keys::require_hardware>, "false",
+     "Only keys on security tokens (sk-…) may log in."},
+    {"keys", "require_touch", read<&S::keys, &S::Keys::require_touch>, "true",
+     "A security token must have been touched for each login (keys made with no-touch-required are refused)."},
+    {"keys", "self_service", read<&S::keys, &S::Keys::self_service>, R"(["list", "add", "rotate", "remove"])",
+     "What users may do with their own keys without an admin.", {0, 0, kSelfService}},
 };
 
 }  // namespace

@@ -34,6 +34,7 @@ std::span<const SettingsKey> settings_keys();
 
 // One for each type that a field of Settings has.
 std::string read_value(std::string& into, const toml::node& node, const Limits& limits);
+std::string read_value(bool& into, const toml::node& node, const Limits& limits);
 std::string read_value(std::int64_t& into, const toml::node& node, const Limits& limits);
 std::string read_value(std::chrono::seconds& into, const toml::node& node, const Limits& limits);
 std::string read_value(std::filesystem::path& into, const toml::node& node, const Limits& limits);

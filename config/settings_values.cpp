@@ -74,6 +74,13 @@ std::string read_value(std::string& into, const toml::node& node, const Limits& 
   return check_choice(into, limits);
 }
 
+std::string read_value(bool& into, const toml::node& node, const Limits&) {
+  const auto value = node.value_exact<bool>();
+  if (!value) return "must be true or false";
+  into = *value;
+  return "";
+}
+
 std::string read_value(std::int64_t& into, const toml::node& node, const Limits& limits) {
   const auto number = node.value_exact<std::int64_t>();
   if (!number) return "must be a whole number";

@@ -18,6 +18,7 @@
 #include "base/notify.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/gateway/spawn.hpp"
+#include "server/key_watch.hpp"
 #include "server/listeners.hpp"
 #include "web/server.hpp"
 #include "workspaces/env_builds.hpp"
@@ -74,6 +75,11 @@ std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, 
   return options;
 }
 
+std::string ssh_command(const Settings& settings) {
+  const std::string port = settings.ssh.public_port == 22 ? "" : "-p " + std::to_string(settings.ssh.public_port) + " ";
+  return "ssh " + port + settings.ssh.public_host;
+}
+
 web::WebOptions web_options(const Settings& settings, const std::string& version) {
   web::WebOptions options;
   options.version = version;
@@ -122,7 +128,11 @@ class Daemon {
   std::vector<std::unique_ptr<ServerLane>> server_lanes_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<auth::Directory> directory_;
+  std::unique_ptr<auth::Campaigns> campaigns_;
+  std::unique_ptr<auth::KeyClock> key_clock_;
+  auth::RefusedUses refused_uses_;
   std::unique_ptr<auth::Sessions> sessions_;
+  std::unique_ptr<KeyWatch> key_watch_;
   std::unique_ptr<auth::WebLogins> web_logins_;
   std::unique_ptr<auth::Audit> audit_;
   std::unique_ptr<workspaces::Manager> manager_;
@@ -142,9 +152,13 @@ Result<void> Daemon::open_store() {
   if (!store) return store.error();
   store_ = std::move(*store);
   directory_ = std::make_unique<auth::Directory>(*store_, clock_, settings_.keys);
+  campaigns_ = std::make_unique<auth::Campaigns>(*store_, clock_, *directory_);
+  key_clock_ = std::make_unique<auth::KeyClock>(*store_, clock_, *directory_);
   sessions_ = std::make_unique<auth::Sessions>(*store_, clock_);
-  web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime);
+  web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime, settings_.keys);
   audit_ = std::make_unique<auth::Audit>(*store_, clock_);
+  // What came due while berthd was away, before anybody logs in.
+  if (Result<void> done = key_clock_->run_due_now(); !done) return done;
   return sessions_->close_leftovers();
 }
 
@@ -156,6 +170,8 @@ Result<void> Daemon::build() {
     lanes_.push_back(std::make_unique<Lane>(i));
     server_lanes_.push_back(std::make_unique<ServerLane>(ServerLane{*lanes_.back(), store_->open_reader()}));
   }
+  key_watch_ = std::make_unique<KeyWatch>(lanes_.front()->io, *key_clock_, *directory_, *sessions_, clock_, store_->open_reader());
+  directory_->on_change([watch = key_watch_.get()] { watch->look_again(); });
   Result<std::vector<std::string>> keys = host_keys(*store_, clock_);
   if (!keys) return keys.error();
   Result<std::string> secret = auth::load_or_make_secret(*store_, "jupyter");
@@ -170,9 +186,10 @@ Result<void> Daemon::build() {
   environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper));
 
   limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
-  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most};
+  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most,
+                      ssh_command(settings_)};
 
-  web::WebServices web_services{*store_, clock_, *directory_, *web_logins_, *sessions_, *audit_, *manager_, {}, {}};
+  web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {
     if (stopping_) return {"berthd is stopping"};
     if (!manager_->keeper_connected()) return {"berth-keeper does not answer on " + settings_.keeper.socket.string() + ": no workspace can be started"};
@@ -183,7 +200,7 @@ Result<void> Daemon::build() {
   Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(web_options(settings_, version_), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
-  const GatewayServices services{gateway_options_, *directory_, *sessions_, *audit_, *manager_, *web_, commands_, *limits_, clock_};
+  const GatewayServices services{gateway_options_, *directory_, *campaigns_, refused_uses_, *sessions_, *audit_, *manager_, *web_, commands_, *limits_, clock_};
   gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, std::move(*keys), version_));
   return listen();
 }
@@ -288,6 +305,7 @@ void Daemon::run() {
   asio::io_context& first = lanes_.front()->io;
   spawn_logged(first.get_executor(), start_workspaces(), "workspaces.start");
   spawn_logged(first.get_executor(), wait_for_signal(), "signals");
+  spawn_logged(first.get_executor(), key_watch_->run(), "keys.clock");
   if (const auto interval = watchdog_interval()) spawn_logged(first.get_executor(), watchdog(*interval), "watchdog");
   std::vector<std::thread> threads;
   for (const auto& lane : lanes_) {

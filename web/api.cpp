@@ -45,13 +45,21 @@ constexpr Route kRoutes[] = {
     {"POST", "/environments-check", Need::user, post_environments_check},
     {"POST", "/environments-gc", Need::user, post_environments_gc},
     {"GET", "/keys", Need::user, get_keys},
-    {"DELETE", "/keys/{fingerprint}", Need::admin, delete_key},
+    {"GET", "/keys/{fingerprint}", Need::user, get_key},
+    {"GET", "/keys/{fingerprint}/impact", Need::user, get_key_impact},
+    {"DELETE", "/keys/{fingerprint}", Need::user, delete_key},
+    {"GET", "/policy/keys", Need::user, get_key_policy},
+    {"GET", "/notices", Need::user, get_notices},
+    {"GET", "/campaign", Need::auditor, get_campaign},
+    {"POST", "/campaign", Need::admin, post_campaign},
+    {"DELETE", "/campaign", Need::admin, delete_campaign},
     {"GET", "/users", Need::auditor, get_users},
     {"POST", "/users", Need::admin, post_user},
     {"GET", "/users/{name}", Need::auditor, get_user},
     {"PATCH", "/users/{name}", Need::admin, patch_user},
     {"DELETE", "/users/{name}", Need::admin, delete_user},
-    {"POST", "/users/{name}/keys", Need::admin, post_key},
+    {"POST", "/users/{name}/keys", Need::user, post_key},
+    {"POST", "/users/{name}/keys/rotate", Need::user, post_rotation},
     {"GET", "/sessions", Need::user, get_sessions},
     {"DELETE", "/sessions/{id}", Need::user, delete_session},
     {"GET", "/status", Need::auditor, get_status},
@@ -168,6 +176,20 @@ std::size_t ApiCall::query_number(std::string_view name, std::size_t fallback, s
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
   if (error != std::errc{} || end != text->data() + text->size() || number == 0) return fallback;
   return std::min(number, max);
+}
+
+Result<std::optional<std::int64_t>> ApiCall::number(std::string_view name) const {
+  const auto found = body.find(name);
+  if (found == body.end() || found->is_null()) return std::optional<std::int64_t>();
+  if (!found->is_number_integer()) return Error{ErrorKind::invalid, "'" + std::string(name) + "' is not a whole number"};
+  return std::optional(found->get<std::int64_t>());
+}
+
+Result<bool> ApiCall::flag(std::string_view name, bool fallback) const {
+  const auto found = body.find(name);
+  if (found == body.end() || found->is_null()) return fallback;
+  if (!found->is_boolean()) return Error{ErrorKind::invalid, "'" + std::string(name) + "' is not true or false"};
+  return found->get<bool>();
 }
 
 Result<std::string> ApiCall::text(std::string_view name, std::optional<std::string> fallback) const {

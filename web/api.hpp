@@ -47,6 +47,9 @@ struct ApiCall {
   bool query_flag(std::string_view name) const { return query(name) == "1"; }
   // A number from 1 to `max` in the query; `fallback` when it is not there or is not one.
   std::size_t query_number(std::string_view name, std::size_t fallback, std::size_t max) const;
+  // A whole number, or true or false, in the body; `fallback` when it is missing, Error{invalid} when it is something else.
+  Result<std::optional<std::int64_t>> number(std::string_view name) const;
+  Result<bool> flag(std::string_view name, bool fallback) const;
   // A string in the body; Error{invalid} when it is missing (without a fallback), or not a string.
   Result<std::string> text(std::string_view name, std::optional<std::string> fallback = std::nullopt) const;
 };
@@ -107,14 +110,24 @@ boost::asio::awaitable<ApiReply> delete_environment(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_environments_check(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_environments_gc(ApiCall& call);
 // api_users.cpp
-boost::asio::awaitable<ApiReply> get_keys(ApiCall& call);
-boost::asio::awaitable<ApiReply> post_key(ApiCall& call);
-boost::asio::awaitable<ApiReply> delete_key(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_users(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_user(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_user(ApiCall& call);
 boost::asio::awaitable<ApiReply> patch_user(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_user(ApiCall& call);
+// api_keys.cpp
+boost::asio::awaitable<ApiReply> get_keys(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_key(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_key_impact(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_key(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_rotation(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_key(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_key_policy(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_notices(ApiCall& call);
+// api_campaign.cpp
+boost::asio::awaitable<ApiReply> get_campaign(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_campaign(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_campaign(ApiCall& call);
 // api_admin.cpp
 boost::asio::awaitable<ApiReply> get_sessions(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_session(ApiCall& call);

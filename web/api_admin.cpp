@@ -66,12 +66,13 @@ asio::awaitable<ApiReply> get_status(ApiCall& call) {
   std::size_t running = 0;
   if (all)
     for (const auto& status : *all) running += status.state == workspaces::WorkspaceState::running ? 1 : 0;
+  const auth::DirectoryCounts counts = services.directory.counts(*call.lane.reader);
   const auto uptime = std::chrono::steady_clock::now() - call.lane.shared.started_at;
   nlohmann::json status = {{"version", options.version},
                            {"uptime_s", std::chrono::duration_cast<std::chrono::seconds>(uptime).count()},
                            {"lanes", call.lane.shared.lanes.size()},
-                           {"users", services.directory.list_users(*call.lane.reader).size()},
-                           {"keys", services.directory.list_keys(*call.lane.reader, {}).size()},
+                           {"users", counts.users},
+                           {"keys", counts.keys},
                            {"live_sessions", services.sessions.live().size()},
                            {"workspaces_running", all ? nlohmann::json(running) : nlohmann::json(nullptr)},
                            {"ssh_address", options.ssh_address},

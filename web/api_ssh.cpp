@@ -37,7 +37,7 @@ asio::awaitable<ApiReply> get_ssh_whoami(ApiCall& call) {
                        {"workspace", call.caller.workspace},
                        {"address", actor.source},
                        {"key", nullptr}};
-  if (key) me["key"] = to_json(*key, services.clock.now());
+  if (key) me["key"] = to_json(*key, services.directory.judge(*key));
   co_return json_response(me);
 }
 

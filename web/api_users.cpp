@@ -1,4 +1,6 @@
-// Users and their keys.
+// Users.
+#include "auth/key_clock.hpp"
+#include "auth/key_exceptions.hpp"
 #include "auth/sessions.hpp"
 #include "web/api.hpp"
 #include "web/lane_server.hpp"
@@ -16,28 +18,17 @@ Result<auth::Role> parse_role(std::string_view text) {
   return Error{ErrorKind::invalid, "a role is user, auditor or admin"};
 }
 
-Result<Timestamp> parse_expiry(const ApiCall& call) {
-  const auto text = call.text("expires_at", "");
-  if (!text) return text.error();
-  if (text->empty()) return Timestamp{};
-  return parse_timestamp(*text);
-}
-
-nlohmann::json keys_json(const ApiCall& call, std::string_view user) {
-  nlohmann::json items = nlohmann::json::array();
-  const Timestamp now = call.lane.services().clock.now();
-  for (const auth::Key& key : call.lane.services().directory.list_keys(*call.lane.reader, user)) items.push_back(to_json(key, now));
-  return items;
-}
-
 Error no_user(const std::string& name) { return Error{ErrorKind::not_found, "there is no user '" + name + "'"}; }
 
 Result<nlohmann::json> user_json(const ApiCall& call, const std::string& name, bool with_keys) {
-  const auto user = call.lane.services().directory.find_user(*call.lane.reader, name);
+  const auth::Directory& directory = call.lane.services().directory;
+  const auto user = directory.find_user(*call.lane.reader, name);
   if (!user) return no_user(name);
-  nlohmann::json keys = keys_json(call, name);
-  nlohmann::json item = to_json(*user, keys.size());
-  if (with_keys) item["key_list"] = std::move(keys);
+  const auto keys = directory.list_keys(*call.lane.reader, name);
+  nlohmann::json item = to_json(*user, static_cast<std::int64_t>(keys.size()));
+  if (!with_keys) return json_result(std::move(item));
+  item["key_list"] = nlohmann::json::array();
+  for (const auth::Key& key : keys) item["key_list"].push_back(to_json(key, directory.judge(key)));
   return json_result(std::move(item));
 }
 
@@ -45,6 +36,25 @@ ApiReply user_reply(const ApiCall& call, const std::string& name, int status) {
   auto user = user_json(call, name, false);
   if (!user) return user.error();
   return std::optional(json_response(*user, status));
+}
+
+// Exceptions given or taken change what keys may do: sessions that rest on one that may not log in any more end.
+asio::awaitable<Result<void>> set_exceptions(ApiCall& call, std::string name) {
+  const auto& services = call.lane.services();
+  const nlohmann::json& given = call.body.at("key_exceptions");
+  std::optional<auth::KeyExceptions> exceptions;
+  if (!given.is_null()) {
+    auto read = auth::exceptions_in(given);
+    if (!read) co_return read.error();
+    exceptions = std::move(*read);
+  }
+  auto set = co_await services.directory.set_key_exceptions(call.caller.actor, name, std::move(exceptions));
+  if (!set) co_return set.error();
+  for (const auth::Key& key : services.directory.list_keys(*call.lane.reader, name)) {
+    const auth::KeyVerdict verdict = services.directory.judge(key);
+    if (!verdict.allowed()) services.sessions.kill_key(key.fingerprint, auth::words_for_ended(key, verdict));
+  }
+  co_return Result<void>{};
 }
 
 // Containers and agents of a user who is being removed; the homes stay.
@@ -61,37 +71,13 @@ asio::awaitable<Result<void>> remove_workspaces(LaneServer& lane, std::string us
 
 }  // namespace
 
-asio::awaitable<ApiReply> get_keys(ApiCall& call) {
-  const std::string own = call.caller.admin_socket ? std::string() : call.caller.actor.name;
-  std::string user = call.query("user").value_or(own);
-  if (call.query_flag("all")) user.clear();
-  if (user != own && !call.caller.reads_all()) co_return Error{ErrorKind::denied, "you may list your own keys only"};
-  co_return list_response(keys_json(call, user));
-}
-
-asio::awaitable<ApiReply> post_key(ApiCall& call) {
-  const auto line = call.text("public_key");
-  if (!line) co_return line.error();
-  const auto expires_at = parse_expiry(call);
-  if (!expires_at) co_return expires_at.error();
-  auto added = co_await call.lane.services().directory.add_key(call.caller.actor, call.params[0], *line, *expires_at);
-  if (!added) co_return added.error();
-  co_return json_response(to_json(*added, call.lane.services().clock.now()), 201);
-}
-
-asio::awaitable<ApiReply> delete_key(ApiCall& call) {
-  auto revoked = co_await call.lane.services().directory.revoke_key(call.caller.actor, call.params[0]);
-  if (!revoked) co_return revoked.error();
-  const std::size_t ended = call.lane.services().sessions.kill_key(revoked->fingerprint, "the key was revoked");
-  co_return json_response({{"ended_sessions", ended}});
-}
-
 asio::awaitable<ApiReply> get_users(ApiCall& call) {
-  std::unordered_map<std::string, std::size_t> keys;
-  for (const auth::Key& key : call.lane.services().directory.list_keys(*call.lane.reader, {})) ++keys[key.user];
+  auth::UserQuery wish{call.query("q").value_or(""), call.query("after").value_or(""), call.query_flag("exceptions")};
+  wish.limit = call.query_number("limit", wish.limit, wish.limit);
+  const auth::UserPage page = call.lane.services().directory.list_users(*call.lane.reader, wish);
   nlohmann::json items = nlohmann::json::array();
-  for (const auth::User& user : call.lane.services().directory.list_users(*call.lane.reader)) items.push_back(to_json(user, keys[user.name]));
-  co_return list_response(std::move(items));
+  for (const auto& row : page.rows) items.push_back(to_json(row.user, row.keys));
+  co_return json_response({{"items", std::move(items)}, {"next", text_json(page.next)}});
 }
 
 asio::awaitable<ApiReply> get_user(ApiCall& call) {
@@ -118,6 +104,10 @@ asio::awaitable<ApiReply> patch_user(ApiCall& call) {
   if (!role_name) co_return role_name.error();
   const auto disabled = call.body.find("disabled");
   if (disabled != call.body.end() && !disabled->is_boolean()) co_return Error{ErrorKind::invalid, "'disabled' is not true or false"};
+  if (call.body.contains("key_exceptions")) {
+    auto set = co_await set_exceptions(call, name);
+    if (!set) co_return set.error();
+  }
   if (!role_name->empty()) {
     const auto role = parse_role(*role_name);
     if (!role) co_return role.error();

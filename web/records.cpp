@@ -1,23 +1,39 @@
 #include "web/records.hpp"
 
+#include "auth/key_exceptions.hpp"
+
 namespace berth::web {
 
 using nlohmann::json;
 
 json time_json(Timestamp time) { return time == Timestamp{} ? json(nullptr) : json(format_timestamp(time)); }
 
-json to_json(const auth::User& user, std::size_t keys) {
-  return {{"name", user.name}, {"role", auth::name_of(user.role)}, {"disabled", user.disabled}, {"created_at", time_json(user.created_at)}, {"keys", keys}};
+json to_json(const auth::User& user, std::int64_t keys) {
+  const bool excepted = user.key_exceptions.set_at != Timestamp{};
+  return {{"name", user.name},
+          {"role", auth::name_of(user.role)},
+          {"disabled", user.disabled},
+          {"created_at", time_json(user.created_at)},
+          {"keys", keys},
+          {"key_exceptions", excepted ? auth::to_json(user.key_exceptions) : json(nullptr)}};
 }
 
-json to_json(const auth::Key& key, Timestamp now) {
+json text_json(std::string_view text) { return text.empty() ? json(nullptr) : json(text); }
+
+json to_json(const auth::Key& key, const auth::KeyVerdict& verdict) {
   return {{"fingerprint", key.fingerprint},
           {"user", key.user},
           {"type", key.type},
           {"comment", key.comment},
-          {"state", auth::name_of(key.state_at(now))},
+          {"state", auth::name_of(verdict.state)},
           {"added_at", time_json(key.added_at)},
           {"expires_at", time_json(key.expires_at)},
+          {"ends_at", time_json(verdict.ends_at)},
+          {"refusal", verdict.allowed() ? json(nullptr) : json(auth::words_of(verdict.refusal))},
+          {"notice", text_json(auth::name_of(verdict.notice))},
+          {"superseded_at", time_json(key.superseded_at)},
+          {"successor", text_json(key.successor)},
+          {"retire_on_first_use", key.retire_on_first_use},
           {"revoked_at", time_json(key.revoked_at)},
           {"last_used_at", time_json(key.last_used_at)},
           {"last_used_from", key.last_used_from},

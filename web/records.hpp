@@ -2,15 +2,16 @@
 #pragma once
 #include <nlohmann/json.hpp>
 
-#include "auth/model.hpp"
+#include "auth/key_policy.hpp"
 #include "web/response.hpp"
 #include "workspaces/manager.hpp"
 
 namespace berth::web {
 
 nlohmann::json time_json(Timestamp time);  // null when not set
-nlohmann::json to_json(const auth::User& user, std::size_t keys);
-nlohmann::json to_json(const auth::Key& key, Timestamp now);
+nlohmann::json text_json(std::string_view text);  // null when empty
+nlohmann::json to_json(const auth::User& user, std::int64_t keys);
+nlohmann::json to_json(const auth::Key& key, const auth::KeyVerdict& verdict);
 nlohmann::json to_json(const auth::WebSession& session, std::string_view current_id);
 nlohmann::json to_json(const auth::SessionRecord& session);
 nlohmann::json to_json(const auth::AuditRow& row);

@@ -23,6 +23,7 @@ class Store;
 }  // namespace berth
 namespace berth::auth {
 class Audit;
+class Campaigns;
 class Directory;
 class Sessions;
 class WebLogins;
@@ -81,6 +82,7 @@ struct WebServices {
   Store& store;
   const Clock& clock;
   auth::Directory& directory;
+  auth::Campaigns& campaigns;
   auth::WebLogins& logins;
   auth::Sessions& sessions;
   auth::Audit& audit;

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "auth/audit.hpp"
+#include "auth/campaigns.hpp"
 #include "auth/directory.hpp"
 #include "auth/permissions.hpp"
+#include "auth/refused_uses.hpp"
 #include "auth/sessions.hpp"
 #include "base/lane.hpp"
 #include "server/gateway/command_threads.hpp"
@@ -29,11 +31,14 @@ struct GatewayOptions {
   std::string banner;                  // shown before login; empty: none
   std::chrono::seconds keep_terminals{};       // after their connection was lost; 0: not at all
   std::chrono::seconds keep_terminals_most{};  // what a user may choose
+  std::string ssh_command;             // "ssh -p 2222 gpu-box", in texts for users
 };
 
 struct GatewayServices {
   const GatewayOptions& options;
   auth::Directory& directory;
+  auth::Campaigns& campaigns;
+  auth::RefusedUses& refused_uses;
   auth::Sessions& sessions;
   auth::Audit& audit;
   workspaces::Manager& workspaces;

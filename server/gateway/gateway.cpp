@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "auth/key_clock.hpp"
 #include "base/log.hpp"
 #include "server/gateway/forwards.hpp"
 #include "server/gateway/session_channel.hpp"
@@ -27,22 +28,25 @@ std::string describe(const tcp::endpoint& endpoint) {
   return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(endpoint.port());
 }
 
-// Refusals that say something about a real user and are worth a row; unknown names and keys are only counted and logged.
-bool worth_auditing(auth::LoginRefusal refusal) {
-  return refusal == auth::LoginRefusal::disabled_user || refusal == auth::LoginRefusal::expired_key ||
-         refusal == auth::LoginRefusal::revoked_key;
+// A refusal that says something about a known key gets a row; unknown names and keys are only counted and logged. A client that is told
+// that a key will not do never signs with it, so the mere offer counts too, and is called that.
+void note_refusal(GatewayServices& services, const auth::LoginDecision& decision, const std::string& why, const std::string& client, bool proven) {
+  if (decision.key.id == 0) return;
+  const auto left_out = services.refused_uses.take(decision.key.fingerprint, client, proven, services.clock.now());
+  if (!left_out) return;
+  std::string outcome = why + (proven ? "" : " (offered)");
+  if (*left_out > 0) outcome += ", and " + std::to_string(*left_out) + " times more before";
+  services.audit.note({decision.user.name, decision.user.role, client, decision.key.fingerprint}, "ssh.login", decision.user.name, std::move(outcome));
 }
 
-std::string_view words_for(auth::LoginRefusal refusal) {
-  switch (refusal) {
-    case auth::LoginRefusal::none: return "ok";
-    case auth::LoginRefusal::unknown_user: return "unknown user";
-    case auth::LoginRefusal::unknown_key: return "unknown key";
-    case auth::LoginRefusal::disabled_user: return "user is disabled";
-    case auth::LoginRefusal::expired_key: return "key is expired";
-    case auth::LoginRefusal::revoked_key: return "key is revoked";
+// The first login with a key: those that it replaced, and that were to go then, go.
+asio::awaitable<void> retire_older(GatewayServices services, auth::Actor actor, std::int64_t key_id) {
+  auto retired = co_await services.directory.retire_older(actor, key_id);
+  if (!retired) {
+    log_error("keys.retire", {{"user", actor.name}, {"error", retired.error().message}});
+    co_return;
   }
-  return "refused";
+  for (const auth::Key& key : *retired) services.sessions.kill_key(key.fingerprint, auth::words_for_ended(key, services.directory.judge(key)));
 }
 
 asio::awaitable<void> serve_channels(std::shared_ptr<Connection> connection) {
@@ -102,32 +106,33 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
                                                              std::string server) {
   if (!services_.options.banner.empty()) session->send_banner(services_.options.banner);
   std::string last_user;
-  auth::LoginRefusal last_refusal = auth::LoginRefusal::unknown_key;
+  std::string last_why = "no key was tried";
   for (;;) {
     Result<ssh::AuthRequest> request = co_await session->next_auth_request();
     if (!request) {
       failed_logins_.fetch_add(1, std::memory_order_relaxed);
-      log_info("ssh.login_failed", {{"user", last_user.substr(0, 64)}, {"from", client}, {"why", words_for(last_refusal)}, {"end", request.error().message}});
+      log_info("ssh.login_failed", {{"user", last_user.substr(0, 64)}, {"from", client}, {"why", last_why}, {"end", request.error().message}});
       co_return nullptr;
     }
     last_user = request->user;
     const auto id = workspaces::parse_login_name(request->user);
     // An impossible name takes the same path as an unknown one: the same work, the same answer.
     const auth::LoginDecision decision = services_.directory.decide_login(*lane.reader, id ? id->user : "-", request->key.blob);
-    const bool allowed = id && request->method == "publickey" && decision.allowed();
-    last_refusal = decision.refusal;
+    auth::KeyRefusal touch = auth::KeyRefusal::none;
+    if (request->is_signed) touch = auth::check_touch(decision.key, services_.directory.policy(), services_.clock.now(), request->authenticator_flags.value_or(0));
+    const bool allowed = id && request->method == "publickey" && decision.allowed() && touch == auth::KeyRefusal::none;
+    last_why = decision.allowed() ? auth::words_of(touch) : decision.why();
     if (!allowed || !request->is_signed) {
-      if (request->is_signed && worth_auditing(decision.refusal)) {
-        services_.audit.note({decision.user.name, decision.user.role, client, decision.key.fingerprint}, "ssh.login", decision.user.name,
-                             std::string(words_for(decision.refusal)));
-      }
+      if (!allowed) note_refusal(services_, decision, last_why, client, request->is_signed);
       session->answer_auth(allowed);
       continue;
     }
     session->answer_auth(true);
     logins_.fetch_add(1, std::memory_order_relaxed);
     services_.directory.note_key_use(decision.key.id, client);
-    services_.audit.note({decision.user.name, decision.user.role, client, decision.key.fingerprint}, "ssh.login", decision.user.name, "ok");
+    const auth::Actor actor{decision.user.name, decision.user.role, client, decision.key.fingerprint};
+    if (decision.key.retires_older) spawn_logged(co_await asio::this_coro::executor, retire_older(services_, actor, decision.key.id), "keys.retire");
+    services_.audit.note(actor, "ssh.login", decision.user.name, "ok");
     co_return std::make_shared<Connection>(Connection{services_, lane, session, decision.user, decision.key, *id, client, server});
   }
 }

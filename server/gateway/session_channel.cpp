@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "auth/key_notices.hpp"
 #include "base/deadline.hpp"
 #include "base/human.hpp"
 #include "config/settings.hpp"
@@ -87,6 +88,16 @@ asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Chan
 asio::awaitable<void> say(std::shared_ptr<ssh::Channel> channel, std::string text, bool has_pty) {
   text += has_pty ? "\r\n" : "\n";
   (void)co_await channel->write(asio::buffer(text), true);
+}
+
+// What the user should know about the key that they came with.
+asio::awaitable<void> say_notices(const Connection& connection, std::shared_ptr<ssh::Channel> channel, bool has_pty) {
+  const GatewayServices& services = connection.services;
+  const auto notices = auth::notices_for(*connection.lane.reader, services.directory, services.campaigns, connection.user.name, connection.key.fingerprint,
+                                         services.options.ssh_command, services.clock.now());
+  for (const auth::Notice& notice : notices) {
+    if (auth::is_said_at_login(notice)) co_await say(channel, "berth: " + notice.text, has_pty);
+  }
 }
 
 asio::awaitable<void> fail_channel(std::shared_ptr<ssh::Channel> channel, std::string message, bool has_pty) {
@@ -216,6 +227,8 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
       [weak, executor, has_pty](const std::string& reason) { kill_channel(weak, reason, executor, has_pty); });
 
   channel->reply(true);
+  // Never into a command, scp, sftp or rsync: what they print is read by programs.
+  if (wish.kind == "shell" || has_pty) co_await say_notices(*connection, channel, has_pty);
   const auto progress = [weak, executor, has_pty](std::string_view line) {
     if (auto target = weak.lock()) spawn_logged(executor, say(target, std::string(line), has_pty), "channel.progress");
   };

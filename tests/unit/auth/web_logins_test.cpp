@@ -9,7 +9,7 @@ using std::chrono::seconds;
 
 class WebLoginsTest : public AuthTest {
  protected:
-  WebLogins web{*store, clock, std::chrono::hours(12)};
+  WebLogins web{*store, clock, std::chrono::hours(12), policy};
   Key key;
   Actor ada;
 

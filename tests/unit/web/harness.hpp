@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "auth/audit.hpp"
+#include "auth/campaigns.hpp"
 #include "auth/migrations.hpp"
 #include "auth/sessions.hpp"
 #include "auth/web_logins.hpp"
@@ -117,6 +118,7 @@ class WebTest : public testing::Test {
   FakeClock clock;
   std::unique_ptr<Store> store;
   std::unique_ptr<auth::Directory> directory;
+  std::unique_ptr<auth::Campaigns> campaigns;
   std::unique_ptr<auth::WebLogins> logins;
   std::unique_ptr<auth::Sessions> sessions;
   std::unique_ptr<auth::Audit> audit;
