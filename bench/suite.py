@@ -21,6 +21,7 @@ import asyncssh
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from berthbox import Box, gone, wait_until  # noqa: E402
+from keys import measure as measure_keys  # noqa: E402
 from reference import CIPHER, Sshd  # noqa: E402
 
 
@@ -181,6 +182,11 @@ class Bench:
         sshd = asyncio.run(self.grown(self.sshd.port, "root", count, lambda: [self.sshd.process.pid, *self.sshd.children()]))
         yield Row("memory per idle connection (PSS)", "KiB", berth, sshd, "sshd", "< 40 KiB")
 
+    # -- many keys
+    def keys(self):
+        for what, unit, many, few, budget in measure_keys(max(20, self.rounds)):
+            yield Row(what, unit, many, few, "10 users, 30 keys", budget)
+
     async def grown(self, port, user, count, pids):
         async def connect():
             return await asyncssh.connect("127.0.0.1", port, username=user, client_keys=[str(self.box.key)], known_hosts=None, config=None,
@@ -215,7 +221,7 @@ def table(rows):
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-NAMES = ["exec", "throughput", "start", "jupyter", "memory"]
+NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys"]
 
 
 def main():

@@ -42,7 +42,7 @@ TEST_F(DirectoryTest, KeysExpireAndAreRevoked) {
   EXPECT_EQ(login("ada", key.blob), LoginRefusal::none);
   clock.advance(std::chrono::hours(1));
   EXPECT_EQ(login("ada", key.blob), LoginRefusal::expired_key);
-  EXPECT_EQ(directory.list_keys(*reader, "ada").at(0).state_at(clock.now()), KeyState::expired);
+  EXPECT_EQ(directory.judge(directory.list_keys(*reader, "ada").at(0)).state, KeyState::expired);
   ASSERT_TRUE(run_coroutine(directory.revoke_key(admin, key.fingerprint)).has_value());
   EXPECT_EQ(login("ada", key.blob), LoginRefusal::revoked_key);
   EXPECT_EQ(run_coroutine(directory.revoke_key(admin, key.fingerprint)).error().kind, ErrorKind::conflict);
@@ -85,10 +85,11 @@ TEST_F(DirectoryTest, UsersComeAndGo) {
   add_user("bob", Role::auditor);
   add_user("ada");
   add_key("bob", 1);
-  const auto users = directory.list_users(*reader);
+  const auto users = directory.list_users(*reader, {}).rows;
   ASSERT_EQ(users.size(), 2u);
-  EXPECT_EQ(users[0].name, "ada");
-  EXPECT_EQ(users[1].role, Role::auditor);
+  EXPECT_EQ(users[0].user.name, "ada");
+  EXPECT_EQ(users[1].user.role, Role::auditor);
+  EXPECT_EQ(users[1].keys, 1);
   EXPECT_EQ(directory.counts(*reader).users, 2);
   EXPECT_EQ(directory.counts(*reader).keys, 1);
   EXPECT_EQ(run_coroutine(directory.add_user(admin, "ada", Role::user)).error().kind, ErrorKind::conflict);
@@ -96,14 +97,14 @@ TEST_F(DirectoryTest, UsersComeAndGo) {
   EXPECT_EQ(directory.find_user(*reader, "ada")->role, Role::admin);
   ASSERT_TRUE(run_coroutine(directory.remove_user(admin, "bob")).has_value());
   EXPECT_FALSE(directory.find_user(*reader, "bob"));
-  EXPECT_TRUE(directory.list_keys(*reader, "").empty());
+  EXPECT_TRUE(directory.find_keys(*reader, {}).rows.empty());
   for (auto result : {run_coroutine(directory.remove_user(admin, "bob")), run_coroutine(directory.set_role(admin, "bob", Role::user)),
                       run_coroutine(directory.set_disabled(admin, "bob", true))}) {
     EXPECT_EQ(result.error().kind, ErrorKind::not_found);
   }
   EXPECT_EQ(run_coroutine(directory.add_key(admin, "bob", key_line(1), {})).error().message, "there is no user 'bob'");
   add_user("bob");
-  EXPECT_EQ(login("bob", directory.list_keys(*reader, "").empty() ? "" : "x"), LoginRefusal::unknown_key);
+  EXPECT_EQ(login("bob", directory.find_keys(*reader, {}).rows.empty() ? "" : "x"), LoginRefusal::unknown_key);
 }
 
 TEST_F(DirectoryTest, EveryChangeIsAudited) {
@@ -124,7 +125,8 @@ TEST_F(DirectoryTest, ThePolicyLimitsTheLifeOfKeys) {
   add_user("ada");
   policy.max_age = std::chrono::hours(24);
   Directory strict(*store, clock, policy);
-  EXPECT_EQ(run_coroutine(strict.add_key(admin, "ada", key_line(1), {}))->expires_at, clock.now() + std::chrono::hours(24));
+  const auto key = run_coroutine(strict.add_key(admin, "ada", key_line(1), {}));
+  EXPECT_EQ(strict.judge(*key).ends_at, clock.now() + std::chrono::hours(24));
   EXPECT_NE(run_coroutine(strict.add_key(admin, "ada", key_line(2), clock.now() + std::chrono::hours(25))).error().message.find("at most 1d"), std::string::npos);
   EXPECT_TRUE(run_coroutine(strict.add_key(admin, "ada", key_line(3), clock.now() + std::chrono::hours(1))).has_value());
   EXPECT_EQ(run_coroutine(directory.add_key(admin, "ada", key_line(4), clock.now())).error().kind, ErrorKind::invalid);
