@@ -63,12 +63,13 @@ Result<Timestamp> parse_timestamp(std::string_view text) {
 Result<std::chrono::seconds> parse_duration(std::string_view text) {
   std::int64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error == std::errc() && count >= 0 && count <= 1000 && end == text.data() + text.size() - 1 && *end == 'y') return std::chrono::seconds(count * 365 * 86400);
   if (error == std::errc() && count >= 0 && end == text.data() + text.size() - 1) {
     for (const Unit& unit : kUnits) {
       if (*end == unit.letter && count <= INT64_MAX / 1000000 / unit.seconds) return std::chrono::seconds(count * unit.seconds);
     }
   }
-  return Error{ErrorKind::invalid, "'" + std::string(text) + "' is not a duration such as 90s, 15m, 12h, 30d or 2w"};
+  return Error{ErrorKind::invalid, "'" + std::string(text) + "' is not a duration such as 90s, 15m, 12h, 30d, 2w or 1y"};
 }
 
 std::string format_duration(std::chrono::seconds duration) {

@@ -27,7 +27,7 @@ class SystemClock final : public Clock {
 std::string format_timestamp(Timestamp time);
 // Takes what format_timestamp writes, with or without a fraction; also "2026-11-22" (midnight UTC).
 Result<Timestamp> parse_timestamp(std::string_view text);
-// "90s", "15m", "12h", "30d", "2w": a whole number and one unit.
+// "90s", "15m", "12h", "30d", "2w", "1y" (365 days): a whole number and one unit.
 Result<std::chrono::seconds> parse_duration(std::string_view text);
 // The inverse, in the largest unit that divides it: 3600 s is "1h".
 std::string format_duration(std::chrono::seconds duration);

@@ -60,6 +60,26 @@ Cell state_cell(std::string state) {
 
 Cell user_state(const json& record) { return state_cell(is_true(record, "disabled") ? "disabled" : "enabled"); }
 
+// What is excepted, in words: "age 365d, 40 keys, software keys".
+std::string exception_words(const json& exceptions) {
+  std::vector<std::string> words;
+  const auto limit = [&](const char* name, const std::string& before, auto shown) {
+    if (exceptions.contains(name)) words.push_back(before + (count_of(exceptions, name) == 0 ? "without limit" : shown(count_of(exceptions, name))));
+  };
+  limit("max_age_s", "age ", [](std::uint64_t seconds) { return format_duration(std::chrono::seconds(seconds)); });
+  limit("max_per_user", "keys ", [](std::uint64_t count) { return std::to_string(count); });
+  limit("min_rsa_bits", "RSA bits ", [](std::uint64_t count) { return std::to_string(count); });
+  const auto types = exceptions.find("allowed_types");
+  if (types != exceptions.end() && types->is_array()) {
+    for (const json& type : *types) words.push_back(type.is_string() ? type.get<std::string>() : "");
+  }
+  if (is_true(exceptions, "allow_software")) words.emplace_back("software keys");
+  if (is_true(exceptions, "allow_untouched")) words.emplace_back("without touch");
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 constexpr std::size_t kLeast = 8;  // what a long column keeps on a narrow terminal
 
 }  // namespace
@@ -83,7 +103,7 @@ std::string keys(const json& items, Timestamp now, const TextStyle& style) {
                {"LAST USED"}, {"FROM", Align::left, kLeast}});
   for (const json& item : items) {
     table.add({text_of(item, "fingerprint"), text_of(item, "user"), state_cell(text_of(item, "state")), text_of(item, "type"),
-               text_of(item, "comment"), expiry_cell(item, "expires_at", now), age_cell(item, "last_used_at", now),
+               text_of(item, "comment"), expiry_cell(item, item.is_object() && item.contains("ends_at") ? "ends_at" : "expires_at", now), age_cell(item, "last_used_at", now),
                text_of(item, "last_used_from")});
   }
   return table.render(style);
@@ -147,6 +167,8 @@ std::string user(const json& record, Timestamp now, const TextStyle& style) {
                                    {"created", human_time(time_of(record, "created_at")) + " UTC"},
                                    {"keys", text_of(record, "keys")}},
                                   style);
+  const auto exceptions = record.is_object() ? record.find("key_exceptions") : record.end();
+  if (exceptions != record.end() && exceptions->is_object()) out += render_fields({{"exceptions", exception_words(*exceptions)}}, style);
   const auto list = record.is_object() ? record.find("key_list") : record.end();
   if (list != record.end() && list->is_array() && !list->empty()) {
     out += style.newline;
@@ -163,9 +185,68 @@ std::string whoami(const json& record, Timestamp now, const TextStyle& style) {
                         {"workspace", text_of(record, "workspace")},
                         {"key", text_of(key, "fingerprint")},
                         {"comment", text_of(key, "comment")},
-                        {"expires", expiry_cell(key, "expires_at", now)},
+                        {"expires", expiry_cell(key, key.contains("ends_at") ? "ends_at" : "expires_at", now)},
                         {"from", text_of(record, "address")}},
                        style);
+}
+
+std::string key_impact(const json& record, Timestamp now, const TextStyle& style) {
+  const json none = json::array();
+  const auto part = [&](const char* name) -> const json& {
+    const auto found = record.is_object() ? record.find(name) : record.end();
+    return found != record.end() && (found->is_array() || found->is_object()) ? *found : none;
+  };
+  std::string out = keys(json::array({part("key")}), now, style);
+  out += style.newline;
+  const json &open = part("sessions"), &browsers = part("web_sessions"), &addresses = part("addresses"), &others = part("other_keys");
+  out += open.empty() ? std::string("Nothing is open with this key now.") + std::string(style.newline)
+                      : "These end with it:" + std::string(style.newline) + sessions(open, now, style, false);
+  if (!browsers.empty()) out += "Browsers that are logged in by it:" + std::string(style.newline) + web_sessions(browsers, now, style);
+  out += "Logins in the last 30 days: " + text_of(record, "uses_30d") + std::string(style.newline);
+  Table sources({{"  FROM"}, {"LOGINS", Align::right}, {"LAST"}});
+  for (const json& source : addresses) sources.add({"  " + text_of(source, "address"), text_of(source, "uses"), age_cell(source, "last_at", now)});
+  out += sources.render(style);
+  if (others.empty()) return out + toned("Its user has no other key that works: without it they cannot log in.", Tone::bad, style) + std::string(style.newline);
+  return out + "Its user keeps:" + std::string(style.newline) + keys(others, now, style);
+}
+
+std::string campaign(const json& record, Timestamp now, const TextStyle& style) {
+  constexpr std::uint64_t kBar = 40;
+  const std::uint64_t total = count_of(record, "total"), done = std::min(count_of(record, "done"), total);
+  const std::uint64_t filled = total == 0 ? kBar : done * kBar / total;
+  std::string bar;
+  for (std::uint64_t i = 0; i < kBar; ++i) bar += i < filled ? "█" : "░";
+  const Timestamp deadline = time_of(record, "deadline_at");
+  std::string out = render_fields({{"campaign", state_cell(text_of(record, "state"))},
+                                   {"asks for", "keys older than " + human_span(std::chrono::seconds(count_of(record, "older_than_s")))},
+                                   {"deadline", human_time(deadline) + " UTC (" + human_age(deadline, now) + "), then they " + text_of(record, "action")},
+                                   {"message", text_of(record, "message")},
+                                   {"replaced", bar + " " + std::to_string(done) + " of " + std::to_string(total) + " users"}},
+                                  style);
+  const auto items = record.is_object() ? record.find("items") : record.end();
+  if (items == record.end() || !items->is_array() || items->empty()) return out;
+  Table table({{"USER"}, {"REPLACED"}, {"KEY"}, {"STATE"}, {"ADDED"}, {"COMMENT", Align::left, kLeast}});
+  for (const json& member : *items) {
+    const auto member_keys = member.is_object() ? member.find("keys") : member.end();
+    if (member_keys == member.end() || !member_keys->is_array()) continue;
+    for (const json& key : *member_keys) {
+      const Cell replaced = is_true(key, "done") ? Cell("yes", Tone::good) : Cell("no", Tone::warning);
+      table.add({text_of(member, "user"), replaced, text_of(key, "fingerprint"), state_cell(text_of(key, "state")), age_cell(key, "added_at", now),
+                 text_of(key, "comment")});
+    }
+  }
+  return out + std::string(style.newline) + table.render(style);
+}
+
+std::string key_exceptions(const json& items, Timestamp now, const TextStyle& style) {
+  Table table({{"USER"}, {"EXCEPTIONS", Align::left, 16}, {"UNTIL"}, {"BY"}, {"SET"}, {"REASON", Align::left, kLeast}});
+  for (const json& item : items) {
+    const auto exceptions = item.is_object() ? item.find("key_exceptions") : item.end();
+    if (exceptions == item.end() || !exceptions->is_object()) continue;
+    table.add({text_of(item, "name"), exception_words(*exceptions), expiry_cell(*exceptions, "until", now), text_of(*exceptions, "set_by"),
+               age_cell(*exceptions, "set_at", now), text_of(*exceptions, "reason")});
+  }
+  return table.render(style);
 }
 
 std::string status(const json& record, const TextStyle& style) {

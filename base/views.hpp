@@ -22,6 +22,12 @@ std::string audit(const nlohmann::json& items, const TextStyle& style);
 std::string user(const nlohmann::json& user, Timestamp now, const TextStyle& style);
 // The answer of GET /ssh/whoami.
 std::string whoami(const nlohmann::json& me, Timestamp now, const TextStyle& style);
+// The answer of GET /keys/…/impact: what ends with a key, and what its user keeps.
+std::string key_impact(const nlohmann::json& impact, Timestamp now, const TextStyle& style);
+// A Campaign: a bar, and who has replaced their keys and who has not.
+std::string campaign(const nlohmann::json& campaign, Timestamp now, const TextStyle& style);
+// Users with exceptions from the policy of keys.
+std::string key_exceptions(const nlohmann::json& users, Timestamp now, const TextStyle& style);
 // The answer of GET /status.
 std::string status(const nlohmann::json& status, const TextStyle& style);
 

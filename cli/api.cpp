@@ -10,6 +10,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kMostPages = 10'000;  // of one list
 constexpr const char* kPrefix = "/api/v1";
 constexpr std::size_t kEventCap = 1024 * 1024;
 
@@ -81,10 +82,20 @@ Outcome<json> Api::ask(HttpRequest request) const {
 }
 
 Outcome<json> Api::items(const std::string& path) const {
-  Outcome<json> answer = get(path);
-  if (!answer) return answer;
-  if (!answer->is_object() || !(*answer)["items"].is_array()) return not_the_api("a list without items");
-  return success(std::move((*answer)["items"]));
+  json all = json::array();
+  std::string page = path;
+  for (std::size_t pages = 0; pages < kMostPages; ++pages) {
+    Outcome<json> answer = get(page);
+    if (!answer) return answer;
+    if (!answer->is_object() || !(*answer)["items"].is_array()) return not_the_api("a list without items");
+    json& items = (*answer)["items"];
+    all.insert(all.end(), std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()));
+    const json next = answer->value("next", json());
+    if (!next.is_string() && !next.is_number_unsigned()) break;
+    const std::string after = next.is_string() ? next.get<std::string>() : next.dump();
+    page = path + (path.find('?') == std::string::npos ? "?" : "&") + "after=" + percent_encode(after);
+  }
+  return success(std::move(all));
 }
 
 Outcome<> Api::download(const std::string& path, const UnixHttp::Sink& sink) const {

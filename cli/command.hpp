@@ -104,7 +104,7 @@ struct Command {
   std::string_view verb;  // empty: the noun alone is the command
   std::string_view summary;
   std::array<Parameter, 3> parameters;
-  std::array<Option, 6> options;
+  std::array<Option, 9> options;
   Run run;
   Who who = Who::admin;
   Faces faces = kBothFaces;
@@ -126,7 +126,13 @@ Outcome<> user_enable(const Invocation&, const Context&);
 Outcome<> user_remove(const Invocation&, const Context&);
 Outcome<> key_add(const Invocation&, const Context&);
 Outcome<> key_list(const Invocation&, const Context&);
+Outcome<> user_except(const Invocation&, const Context&);
+Outcome<> user_exceptions(const Invocation&, const Context&);
 Outcome<> key_revoke(const Invocation&, const Context&);
+Outcome<> key_remove(const Invocation&, const Context&);
+Outcome<> key_rotate(const Invocation&, const Context&);
+Outcome<> key_impact(const Invocation&, const Context&);
+Outcome<> key_campaign(const Invocation&, const Context&);
 Outcome<> session_list(const Invocation&, const Context&);
 Outcome<> session_kill(const Invocation&, const Context&);
 Outcome<> web_session_list(const Invocation&, const Context&);

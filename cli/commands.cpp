@@ -12,6 +12,7 @@ constexpr Parameter kWorkspace{"WORKSPACE", "USER for the workspace main, USER+N
                                "the NAME of one of yours (left out: the one you logged in to), or USER+NAME"};
 constexpr Parameter kEnv{"ENV", "the environment: NAME over SSH, USER/NAME here and for another's"};
 constexpr Parameter kEnvFile{"FILE", "an environment.yml; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
+constexpr Parameter kFingerprint{"FINGERPRINT", "SHA256:… as `berth key list` shows it", Completes::fingerprints};
 constexpr Option kYes{"--yes", "", "do not ask"};
 constexpr Option kEverybody{"--everybody", "", "of all users (auditor, admin)"};
 
@@ -26,13 +27,30 @@ constexpr Command kCommands[] = {
     {"user", "show", "a user and their keys", {kUser}, {}, user_show, Who::auditor},
     {"user", "disable", "lock a user out: their sessions, tunnels and browser logins end now", {kUser}, {}, user_disable},
     {"user", "enable", "let a disabled user in again", {kUser}, {}, user_enable},
+    {"user", "except", "make exceptions from the policy of keys for a user", {kUser},
+     {Option{"--max-age", "SPAN", "how old their keys may become: 1y; 0s: no limit"}, Option{"--max-keys", "N", "how many they may have; 0: no limit"},
+      Option{"--rsa-bits", "N", "the least size of their RSA keys"}, Option{"--types", "LIST", "types of key that they may use besides, comma-separated"},
+      Option{"--no-hardware", "", "a security token is not demanded of them"}, Option{"--no-touch", "", "touching it is not"},
+      Option{"--until", "WHEN", "when the exceptions end"}, Option{"--reason", "TEXT", "why, for those who read the list"},
+      Option{"--clear", "", "take all exceptions of this user away"}}, user_except},
+    {"user", "exceptions", "users with exceptions from the policy of keys", {}, {}, user_exceptions, Who::auditor},
     {"user", "remove", "remove a user with keys and workspaces; the home directory stays", {kUser}, {kYes}, user_remove},
 
     {"key", "add", "add the public keys in a file to a user", {kOwnUser, kKeyFile},
      {Option{"--expires", "WHEN", "when they stop working: 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00:00Z"}}, key_add},
     {"key", "list", "keys with their state, end and last use", {kOnlyUser}, {kEverybody}, key_list, Who::user},
-    {"key", "revoke", "end a key and all that was opened with it, at once",
-     {Parameter{"FINGERPRINT", "SHA256:… as `berth key list` shows it", Completes::fingerprints}}, {kYes}, key_revoke},
+    {"key", "rotate", "add a key in place of another, which goes on working for a while", {kOwnUser, kKeyFile},
+     {Option{"--replaces", "FINGERPRINT", "which key, or all; else the one you came with, or the only one", Completes::fingerprints},
+      Option{"--grace", "SPAN", "how long the replaced key works on: 7d, 0s (the site's policy)"},
+      Option{"--retire-on-first-use", "", "it ends when the new key is first used, if that is earlier"},
+      Option{"--expires", "WHEN", "when the new key stops working: 90d, 1y, 2027-01-31"}}, key_rotate, Who::user},
+    {"key", "impact", "what would end with a key: sessions, browsers, habits", {kFingerprint}, {}, key_impact, Who::user},
+    {"key", "revoke", "end a key and all that was opened with it, at once; shows what that is, and asks", {kFingerprint}, {kYes}, key_revoke, Who::user},
+    {"key", "remove", "the same, for a key of your own; without asking where nobody can be asked", {kFingerprint}, {kYes}, key_remove, Who::user, kSsh},
+    {"key", "campaign", "ask the users of old keys to replace them by a deadline", {Parameter{"WHAT", "start, status or end"}},
+     {Option{"--older-than", "SPAN", "keys that were added longer ago: 90d"}, Option{"--deadline", "SPAN", "from now: 30d"},
+      Option{"--action", "ACTION", "at the deadline what is left is superseded (supersede, the default: a grace begins) or ends (expire)"},
+      Option{"--message", "TEXT", "what users are told besides"}, Option{"--dry-run", "", "only show whom it would ask"}}, key_campaign, Who::auditor},
 
     {"session", "list", "what is open now: connections, shells, commands, tunnels, browsers", {},
      {Option{"--all", "", "those that have ended too"}, Option{"--user", "USER", "only this user's", Completes::users},

@@ -14,25 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-// What ends with a key, for the question before it is revoked.
-Outcome<std::string> impact_of(const std::string& fingerprint, const Context& context) {
-  const bool own_only = context.self != nullptr && context.self->role == Who::user;
-  const Outcome<json> keys = context.api.items(own_only ? "/keys" : "/keys?all=1");
-  if (!keys) return keys.error();
-  json shown = json::array(), ending = json::array();
-  std::copy_if(keys->begin(), keys->end(), std::back_inserter(shown), [&](const json& key) { return text_field(key, "fingerprint") == fingerprint; });
-  if (shown.empty()) return failure_of({ErrorKind::not_found, "no key has the fingerprint '" + fingerprint + "'; see: berth key list"});
-  const Outcome<json> sessions = context.api.items("/sessions");
-  if (!sessions) return sessions.error();
-  std::copy_if(sessions->begin(), sessions->end(), std::back_inserter(ending),
-               [&](const json& session) { return text_field(session, "key_fingerprint") == fingerprint; });
-  const Timestamp now = context.clock.now();
-  const TextStyle& style = context.streams.style;
-  std::string preview = views::keys(shown, now, style) + "\n";
-  preview += ending.empty() ? "Nothing is open with this key now.\n" : "These end with it:\n" + views::sessions(ending, now, style, false);
-  return preview;
-}
-
 }  // namespace
 
 Outcome<> key_add(const Invocation& given, const Context& context) {
@@ -72,22 +53,6 @@ Outcome<> key_list(const Invocation& given, const Context& context) {
   const Outcome<json> keys = context.api.items("/keys" + whose_query(given, context));
   if (!keys) return keys.error();
   print_answer(context, {{"items", *keys}}, views::keys(*keys, context.clock.now(), context.streams.style), "no keys");
-  return {};
-}
-
-Outcome<> key_revoke(const Invocation& given, const Context& context) {
-  const std::string fingerprint = given["FINGERPRINT"];
-  std::string preview;
-  if (!given.has("--yes") && context.streams.in_is_terminal) {
-    Outcome<std::string> impact = impact_of(fingerprint, context);
-    if (!impact) return impact.error();
-    preview = std::move(*impact);
-  }
-  if (const Outcome<> confirmed = confirm(given, context, preview, "Revoke this key?"); !confirmed) return confirmed;
-  const Outcome<json> revoked = context.api.remove("/keys/" + percent_encode(fingerprint));
-  if (!revoked) return revoked.error();
-  const json ended = revoked->is_object() ? revoked->value("ended_sessions", json(0)) : json(0);
-  print_answer(context, *revoked, "revoked " + printable(fingerprint) + "; sessions ended: " + ended.dump() + "\n");
   return {};
 }
 

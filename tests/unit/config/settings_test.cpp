@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"[server]\nlanes = 2.5\n", "berth.toml:2: server.lanes: must be a whole number"},
         Bad{"[server]\nlanes = -1\n", "berth.toml:2: server.lanes: must be between 0 and 256, not -1"},
         Bad{"[server]\ndrain = 30\n", "berth.toml:2: server.drain: must be a duration in quotes, such as \"30s\", \"15m\" or \"12h\""},
-        Bad{"[server]\ndrain = \"x\"\n", "berth.toml:2: server.drain: 'x' is not a duration such as 90s, 15m, 12h, 30d or 2w"},
+        Bad{"[server]\ndrain = \"x\"\n", "berth.toml:2: server.drain: 'x' is not a duration such as 90s, 15m, 12h, 30d, 2w or 1y"},
         Bad{"[server]\ndrain = \"2d\"\n", "berth.toml:2: server.drain: must be between 0s and 1d, not 2d"},
         Bad{"[server]\nstate_dir = \"here\"\n", "berth.toml:2: server.state_dir: must be an absolute path, not 'here'"},
         Bad{"[server]\nlog_level = \"loud\"\n", "berth.toml:2: server.log_level: 'loud' is not one of debug, info, warn, error"},
