@@ -37,7 +37,7 @@ constexpr Command kCommands[] = {
     {"user", "remove", "remove a user with keys and workspaces; the home directory stays", {kUser}, {kYes}, user_remove},
 
     {"key", "add", "add the public keys in a file to a user", {kOwnUser, kKeyFile},
-     {Option{"--expires", "WHEN", "when they stop working: 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00:00Z"}}, key_add},
+     {Option{"--expires", "WHEN", "when they stop working: 90d, 12h, 2w, 2027-01-31 or 2027-01-31T12:00:00Z"}}, key_add, Who::user},
     {"key", "list", "keys with their state, end and last use", {kOnlyUser}, {kEverybody}, key_list, Who::user},
     {"key", "rotate", "add a key in place of another, which goes on working for a while", {kOwnUser, kKeyFile},
      {Option{"--replaces", "FINGERPRINT", "which key, or all; else the one you came with, or the only one", Completes::fingerprints},

@@ -118,9 +118,9 @@ TEST_F(Commands, ExpiryIsChecked) {
 }
 
 TEST_F(Commands, KeyRevokeShowsWhatEnds) {
-  answers["GET /keys?all=1"] = answered(200, R"({"items":[{"fingerprint":"SHA256:a/b+c","user":"ada","state":"active","comment":"laptop"}]})");
-  answers["GET /sessions"] = answered(200, R"({"items":[{"id":"s1","user":"ada","kind":"shell","key_fingerprint":"SHA256:a/b+c"},
-                                              {"id":"s2","user":"bob","kind":"shell","key_fingerprint":null}]})");
+  answers["GET /keys/SHA256%3Aa%2Fb%2Bc/impact"] =
+      answered(200, R"({"key":{"fingerprint":"SHA256:a/b+c","user":"ada","state":"active","comment":"laptop"},"sessions":[{"id":"s1","user":"ada","kind":"shell"}],
+                        "web_sessions":[],"uses_30d":3,"addresses":[{"address":"192.0.2.1","uses":3}],"other_keys":[],"keeps_access":false})");
   answers["DELETE /keys/SHA256%3Aa%2Fb%2Bc"] = answered(200, R"({"ended_sessions":1})");
   EXPECT_EQ(berth({"key", "revoke", "SHA256:a/b+c"}).code, 2);
   terminal = true;
@@ -129,10 +129,31 @@ TEST_F(Commands, KeyRevokeShowsWhatEnds) {
   const Ran ran = berth({"key", "revoke", "SHA256:a/b+c"});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_NE(ran.err.find("s1"), std::string::npos);
-  EXPECT_EQ(ran.err.find("s2"), std::string::npos);
+  EXPECT_NE(ran.err.find("192.0.2.1"), std::string::npos);
+  EXPECT_NE(ran.err.find("no other key that works"), std::string::npos);
   EXPECT_EQ(ran.out, "revoked SHA256:a/b+c; sessions ended: 1\n");
   terminal = false;
   EXPECT_EQ(berth({"--json", "key", "revoke", "SHA256:a/b+c", "--yes"}).json(), json::parse(R"({"ended_sessions":1})"));
+}
+
+TEST_F(Commands, KeyCampaign) {
+  answers["GET /campaign"] = answered(200, R"({"campaign":{"id":1,"state":"running","total":4,"done":1,"older_than_s":7776000,"deadline_at":"2027-01-31T00:00:00Z","action":"expire",
+    "message":"new keys","items":[{"user":"bob","done":false,"keys":[{"fingerprint":"SHA256:b","state":"active","done":false}]}]}})");
+  const Ran ran = berth({"key", "campaign", "status"});
+  EXPECT_NE(ran.out.find("██████████░"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("1 of 4 users"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("bob"), std::string::npos) << ran.out;
+  EXPECT_EQ(berth({"key", "campaign", "start", "--older-than", "90d"}).code, 2);
+  EXPECT_EQ(berth({"key", "campaign", "pause"}).code, 2);
+}
+
+TEST_F(Commands, UserExceptions) {
+  answers["GET /users?exceptions=1"] = answered(200, R"({"items":[{"name":"ada","key_exceptions":{"max_age_s":31536000,"allow_software":true,"reason":"a robot","set_by":"alice"}}],"next":"ada"})");
+  answers["GET /users?exceptions=1&after=ada"] = answered(200, R"({"items":[{"name":"bob","key_exceptions":{"max_per_user":0}}],"next":null})");
+  const Ran ran = berth({"user", "exceptions"});
+  for (const char* word : {"ada", "365d", "software keys", "a robot", "alice", "bob", "keys without limit"}) EXPECT_NE(ran.out.find(word), std::string::npos) << word << ran.out;
+  EXPECT_EQ(berth({"user", "except", "ada", "--clear", "--max-age", "1y"}).code, 2);
+  EXPECT_EQ(berth({"user", "except", "ada", "--max-keys", "many"}).code, 2);
 }
 
 TEST_F(Commands, Sessions) {

@@ -26,13 +26,22 @@ constexpr Example kExamples[] = {
     {"/workspaces/{user}/{name}/reset", "POST", "/workspaces/eve/main/reset", ""},
     {"/workspaces/{user}/{name}", "DELETE", "/workspaces/eve/main", ""},
     {"/keys", "GET", "/keys", ""},
+    {"/keys/{fingerprint}", "GET", "/keys/SHA256:none", ""},
+    {"/keys/{fingerprint}/impact", "GET", "/keys/SHA256:none/impact", ""},
     {"/keys/{fingerprint}", "DELETE", "/keys/SHA256:none", ""},
+    {"/policy/keys", "GET", "/policy/keys", ""},
+    {"/notices", "GET", "/notices", ""},
+    {"/campaign", "GET", "/campaign", ""},
+    {"/campaign", "POST", "/campaign", R"({"action":"none"})"},
+    {"/campaign", "DELETE", "/campaign", ""},
     {"/users", "GET", "/users", ""},
     {"/users", "POST", "/users", R"({"name":"Not a name"})"},
     {"/users/{name}", "GET", "/users/eve", ""},
     {"/users/{name}", "PATCH", "/users/nobody", R"({"disabled":false})"},
     {"/users/{name}", "DELETE", "/users/nobody", ""},
-    {"/users/{name}/keys", "POST", "/users/nobody/keys", R"({"public_key":"x"})"},
+    // Whose keys it is about is asked only when the request makes sense.
+    {"/users/{name}/keys", "POST", "/users/nobody/keys", "{}"},
+    {"/users/{name}/keys/rotate", "POST", "/users/nobody/keys/rotate", "{}"},
     {"/sessions", "GET", "/sessions", ""},
     {"/sessions/{id}", "DELETE", "/sessions/none", ""},
     {"/status", "GET", "/status", ""},
@@ -238,6 +247,50 @@ TEST_F(Api, KeysAreAddedAsText) {
   EXPECT_EQ(refused.status, 400) << refused.body;
   const Answer late = admin_call("POST", "/api/v1/users/bob/keys", nlohmann::json({{"public_key", line}, {"expires_at", "tomorrow"}}).dump());
   EXPECT_EQ(late.status, 400) << late.body;
+}
+
+// A user's own keys: added, rotated, looked at and removed; nobody else's, and never the last.
+TEST_F(Api, UsersLookAfterTheirOwnKeys) {
+  const Login ada = login("ada"), bob = login("bob");
+  const auto encoded = [](const std::string& fingerprint) {
+    std::string text;
+    for (const char c : fingerprint) text += c == '/' ? "%2F" : c == '+' ? "%2B" : std::string(1, c);
+    return text;
+  };
+  const auto body = [](int seed) { return nlohmann::json({{"public_key", key_line(seed)}}).dump(); };
+  EXPECT_EQ(change("POST", "/api/v1/users/bob/keys", ada, body(301)).status, 403);
+  EXPECT_EQ(change("POST", "/api/v1/users/bob/keys/rotate", ada, body(301)).status, 403);
+  EXPECT_EQ(get("/api/v1/keys/" + encoded(bob.key), cookie_line(ada)).status, 404);
+  EXPECT_EQ(get("/api/v1/keys/" + encoded(bob.key) + "/impact", cookie_line(ada)).status, 404);
+  EXPECT_EQ(change("DELETE", "/api/v1/keys/" + encoded(bob.key), ada, "").status, 404);
+  EXPECT_EQ(change("DELETE", "/api/v1/keys/" + encoded(ada.key), ada, "").status, 409);
+
+  const Answer rotated = change("POST", "/api/v1/users/ada/keys/rotate", ada, body(302));
+  ASSERT_EQ(rotated.status, 201) << rotated.body;
+  EXPECT_EQ(rotated.json()["superseded"][0]["fingerprint"], ada.key);
+  EXPECT_EQ(rotated.json()["superseded"][0]["state"], "superseded");
+  EXPECT_EQ(rotated.json()["superseded"][0]["successor"], rotated.json()["key"]["fingerprint"]);
+  const Answer notices = get("/api/v1/notices", cookie_line(ada));  // in its grace the browser goes on
+  EXPECT_EQ(item(notices)["kind"], "superseded");
+  EXPECT_EQ(item(notices)["current"], true);
+  const Answer impact = get("/api/v1/keys/" + encoded(ada.key) + "/impact", cookie_line(ada));
+  EXPECT_EQ(impact.json()["keeps_access"], true);
+  EXPECT_EQ(impact.json()["web_sessions"].size(), 1u);
+  EXPECT_EQ(change("DELETE", "/api/v1/keys/" + encoded(ada.key), ada, "").status, 200);
+  EXPECT_EQ(get("/api/v1/me", cookie_line(ada)).status, 401);
+  EXPECT_EQ(get("/api/v1/policy/keys", cookie_line(bob)).json()["self_service"].size(), 4u);
+}
+
+TEST_F(Api, ListsCarryOnWhereTheyWereCut) {
+  for (const char* name : {"ann", "bea", "cat"}) add_user(name);
+  const Answer first = admin_call("GET", "/api/v1/users?limit=2");
+  EXPECT_EQ(first.json()["items"].size(), 2u);
+  EXPECT_EQ(first.json()["next"], "bea");
+  const Answer rest = admin_call("GET", "/api/v1/users?limit=2&after=bea");
+  EXPECT_EQ(rest.json()["items"].size(), 1u);
+  EXPECT_TRUE(rest.json()["next"].is_null());
+  EXPECT_EQ(admin_call("GET", "/api/v1/users?q=ea").json()["items"].size(), 1u);
+  EXPECT_EQ(admin_call("GET", "/api/v1/keys?state=broken").status, 400);
 }
 
 TEST_F(Api, RevokingAKeyEndsItsBrowserSessions) {

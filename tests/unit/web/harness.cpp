@@ -352,10 +352,13 @@ auth::User WebTest::add_user(const std::string& name, auth::Role role) {
   return run_coroutine(directory->add_user({"admin-socket", auth::Role::admin, "unix", ""}, name, role)).value();
 }
 
-auth::Key WebTest::add_key(const std::string& user, int seed) {
+std::string key_line(int seed) {
   const std::string blob = wire_string("ssh-ed25519") + wire_string(sha256("key " + std::to_string(seed)));
-  const std::string line = "ssh-ed25519 " + base64_encode(blob) + " k" + std::to_string(seed);
-  return run_coroutine(directory->add_key({"admin-socket", auth::Role::admin, "unix", ""}, user, line, {})).value();
+  return "ssh-ed25519 " + base64_encode(blob) + " k" + std::to_string(seed);
+}
+
+auth::Key WebTest::add_key(const std::string& user, int seed) {
+  return run_coroutine(directory->add_key({"admin-socket", auth::Role::admin, "unix", ""}, user, key_line(seed), {})).value();
 }
 
 WebTest::Login WebTest::login(const std::string& name, auth::Role role) {

@@ -83,6 +83,9 @@ struct FakeWorkspaces {
 };
 std::unique_ptr<workspaces::Manager> make_fake_manager(FakeWorkspaces& state);
 
+// A public key in authorized_keys form; `seed` tells keys apart.
+std::string key_line(int seed);
+
 class WebTest : public testing::Test {
  protected:
   explicit WebTest(WebLimits limits = test_limits());
