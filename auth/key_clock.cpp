@@ -83,7 +83,8 @@ std::vector<Key> KeyClock::work(SQLite::Database& writer, Timestamp now) const {
   if (mark != Timestamp{} && mark < now) {
     for (Key& key : candidates(writer, directory_.policy(), mark, now)) {
       const KeyVerdict verdict = decide(key, directory_.policy(), now);
-      const bool by_exception = !verdict.allowed() && verdict.state == KeyState::active && key.exceptions.until > mark && key.exceptions.until <= now;
+      // An exception that has ended leaves a key to the site's policy, under which it may have ended long ago.
+      const bool by_exception = !verdict.allowed() && key.exceptions.until > mark && key.exceptions.until <= now;
       if (!by_exception && (verdict.state != KeyState::expired || verdict.ends_at <= mark)) continue;
       append_audit(writer, now, berthd, "key.expire", key.user + " " + key.fingerprint, words_of(verdict.refusal));
       ended.push_back(std::move(key));

@@ -104,6 +104,7 @@ asio::awaitable<void> Gateway::accept_loop(ServerLane& lane, std::shared_ptr<tcp
 
 asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session, std::string client,
                                                              std::string server) {
+  const auto executor = co_await asio::this_coro::executor;
   if (!services_.options.banner.empty()) session->send_banner(services_.options.banner);
   std::string last_user;
   std::string last_why = "no key was tried";
@@ -131,7 +132,7 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     logins_.fetch_add(1, std::memory_order_relaxed);
     services_.directory.note_key_use(decision.key.id, client);
     const auth::Actor actor{decision.user.name, decision.user.role, client, decision.key.fingerprint};
-    if (decision.key.retires_older) spawn_logged(co_await asio::this_coro::executor, retire_older(services_, actor, decision.key.id), "keys.retire");
+    if (decision.key.retires_older) spawn_logged(executor, retire_older(services_, actor, decision.key.id), "keys.retire");
     services_.audit.note(actor, "ssh.login", decision.user.name, "ok");
     co_return std::make_shared<Connection>(Connection{services_, lane, session, decision.user, decision.key, *id, client, server});
   }
