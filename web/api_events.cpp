@@ -41,7 +41,8 @@ class EventFilter {
     if (!login || login->user.role != role_) return false;  // another role sees other things: the page begins anew
     good_until_ = login->session.expires_at;
     const auto key = call_.lane.services().directory.find_key(reader, login->session.key_fingerprint);
-    if (key && key->expires_at != Timestamp{}) good_until_ = std::min(good_until_, key->expires_at);
+    const Timestamp key_ends = key ? call_.lane.services().directory.judge(*key).ends_at : Timestamp{};
+    if (key_ends != Timestamp{}) good_until_ = std::min(good_until_, key_ends);
     return call_.lane.services().clock.now() < good_until_;
   }
 
@@ -62,8 +63,8 @@ class EventFilter {
   }
   std::string keys_text(const std::string& user) const {
     std::string text;
-    const Timestamp now = call_.lane.services().clock.now();
-    for (const auth::Key& key : call_.lane.services().directory.list_keys(*call_.lane.reader, user)) text += dump_json(to_json(key, now));
+    const auth::Directory& directory = call_.lane.services().directory;
+    for (const auth::Key& key : directory.list_keys(*call_.lane.reader, user)) text += dump_json(to_json(key, directory.judge(key)));
     return text;
   }
   // Which there are; that one of them was seen again is no news.

@@ -16,7 +16,7 @@ struct TableTopic { std::string_view table; Topic topic; bool everyone; };  // e
 // Sessions and workspaces are not here: who opens and closes them says whose they are.
 constexpr TableTopic kTables[] = {
     {"keys", Topic::keys, true},   {"users", Topic::users, true},         {"web_sessions", Topic::web_sessions, true},
-    {"audit", Topic::audit, false}, {"host_keys", Topic::certificates, true},
+    {"audit", Topic::audit, false}, {"host_keys", Topic::certificates, true}, {"campaigns", Topic::campaign, true},
 };
 
 void forget(std::vector<EventListener*>& list, const EventListener* listener) { std::erase(list, listener); }
