@@ -89,7 +89,7 @@ Outcome<json> Api::items(const std::string& path) const {
     if (!answer) return answer;
     if (!answer->is_object() || !(*answer)["items"].is_array()) return not_the_api("a list without items");
     json& items = (*answer)["items"];
-    all.insert(all.end(), std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()));
+    for (json& item : items) all.push_back(std::move(item));
     const json next = answer->value("next", json());
     if (!next.is_string() && !next.is_number_unsigned()) break;
     const std::string after = next.is_string() ? next.get<std::string>() : next.dump();

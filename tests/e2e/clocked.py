@@ -34,12 +34,11 @@ class ClockedBox(Box):
         os.kill(pid, kill)
         wait_until(lambda: gone(pid), "berthd ends", 60)
         assert pathlib.Path(LIBRARY).exists(), "scripts/setup installs faketime"
-        env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "LD_PRELOAD": LIBRARY, "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-               "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
+        faked = [f"LD_PRELOAD={LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self.clock}", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
         with open(self.state / "log/berthd.log", "ab") as log:
             process = subprocess.Popen(
-                ["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs", self.state / "bin/berthd", "--config",
-                 self.state / "berth.toml"], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                ["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs", "env", *faked,
+                 self.state / "bin/berthd", "--config", self.state / "berth.toml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         (self.state / "berthd.pid").write_text(f"{process.pid}\n")
 
         def ready():

