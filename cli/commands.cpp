@@ -46,7 +46,7 @@ constexpr Command kCommands[] = {
       Option{"--expires", "WHEN", "when the new key stops working: 90d, 1y, 2027-01-31"}}, key_rotate, Who::user},
     {"key", "impact", "what would end with a key: sessions, browsers, habits", {kFingerprint}, {}, key_impact, Who::user},
     {"key", "revoke", "end a key and all that was opened with it, at once; shows what that is, and asks", {kFingerprint}, {kYes}, key_revoke, Who::user},
-    {"key", "remove", "the same, for a key of your own; without asking where nobody can be asked", {kFingerprint}, {kYes}, key_remove, Who::user, kSsh},
+    {"key", "remove", "the same; over SSH without asking where nobody can be asked", {kFingerprint}, {kYes}, key_remove, Who::user},
     {"key", "campaign", "ask the users of old keys to replace them by a deadline", {Parameter{"WHAT", "start, status or end"}},
      {Option{"--older-than", "SPAN", "keys that were added longer ago: 90d"}, Option{"--deadline", "SPAN", "from now: 30d"},
       Option{"--action", "ACTION", "at the deadline what is left is superseded (supersede, the default: a grace begins) or ends (expire)"},

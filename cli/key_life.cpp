@@ -80,8 +80,8 @@ constexpr CampaignStep kCampaignSteps[] = {{"start", campaign_start}, {"status",
 }  // namespace
 
 Outcome<> key_revoke(const Invocation& given, const Context& context) { return revoke(given, context, false); }
-// One's own key, which the API guards against a mistake: by script it needs no --yes.
-Outcome<> key_remove(const Invocation& given, const Context& context) { return revoke(given, context, true); }
+// Over SSH, with a key of one's own, which the API guards against a mistake: it needs no --yes.
+Outcome<> key_remove(const Invocation& given, const Context& context) { return revoke(given, context, context.self != nullptr); }
 
 Outcome<> key_impact(const Invocation& given, const Context& context) {
   const Outcome<json> impact = context.api.get(key_path(given["FINGERPRINT"]) + "/impact");
