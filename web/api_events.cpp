@@ -1,4 +1,6 @@
 // GET /events: what has changed, as server-sent events, for as long as the login is good.
+#include <fmt/format.h>
+
 #include <functional>
 #include <unordered_set>
 
@@ -8,6 +10,7 @@
 #include "web/lane_server.hpp"
 #include "web/pages.hpp"
 #include "web/records.hpp"
+#include "workspaces/env_builds.hpp"
 
 namespace berth::web {
 namespace asio = boost::asio;
@@ -52,6 +55,7 @@ class EventFilter {
     const std::string& user = call_.caller.actor.name;
     if ((topics & bit(Topic::keys)) != 0 && !changed(keys_, [&] { return keys_text(user); })) topics &= ~bit(Topic::keys);
     if ((topics & bit(Topic::web_sessions)) != 0 && !changed(web_sessions_, [&] { return web_sessions_text(user); })) topics &= ~bit(Topic::web_sessions);
+    if ((topics & bit(Topic::environments)) != 0 && !changed(environments_, [&] { return environments_text(user); })) topics &= ~bit(Topic::environments);
     return topics & ~(bit(Topic::users) | bit(Topic::audit));
   }
 
@@ -73,13 +77,20 @@ class EventFilter {
     for (const auth::WebSession& session : call_.lane.services().logins.list(*call_.lane.reader, user)) text += session.id + "\n";
     return text;
   }
+  std::string environments_text(const std::string& user) const {
+    std::string text;
+    if (call_.lane.services().environments == nullptr) return text;
+    for (const auto& row : call_.lane.services().environments->rows().list(*call_.lane.reader, user))
+      text += fmt::format("{} {} {} {}\n", row.name, row.revision, row.is_default, row.updated_at.time_since_epoch().count());
+    return text;
+  }
 
   const ApiCall& call_;
   auth::Role role_{};
   const steady_clock::time_point opened_ = steady_clock::now();
   steady_clock::time_point looked_{};
   Timestamp good_until_{};
-  std::size_t keys_ = 0, web_sessions_ = 0;
+  std::size_t keys_ = 0, web_sessions_ = 0, environments_ = 0;
 };
 
 // The traffic of live sessions that this caller may see, as far as it moved since the last time.

@@ -9,6 +9,7 @@ import { AllKeysPage } from './pages/all_keys';
 import { AuditPage } from './pages/audit';
 import { CampaignPage } from './pages/campaign';
 import { ConnectPage } from './pages/connect';
+import { EnvironmentPage, EnvironmentsPage } from './pages/environments';
 import { HomePage } from './pages/home';
 import { KeysPage } from './pages/keys';
 import { LoginPage } from './pages/login';
@@ -31,6 +32,8 @@ const ROUTES: Route[] = [
   { path: /^\/$/, who: 'user', page: (me) => <HomePage me={me} /> },
   { path: /^\/terminal(?:\/([a-z][a-z0-9_-]*))?$/, who: 'user', wide: true, page: (me, [name]) => <TerminalPage me={me} key={name ?? 'main'} workspace={name ?? 'main'} /> },
   { path: /^\/connect$/, who: 'user', page: (me) => <ConnectPage me={me} /> },
+  { path: /^\/environments$/, who: 'user', page: (me) => <EnvironmentsPage me={me} /> },
+  { path: /^\/environments\/([^/]+)$/, who: 'user', page: (me, [name]) => <EnvironmentPage me={me} key={name} name={decodeURIComponent(name!)} /> },
   { path: /^\/keys$/, who: 'user', page: (me) => <KeysPage me={me} /> },
   { path: /^\/sessions$/, who: 'user', page: (me) => <SessionsPage me={me} /> },
   { path: /^\/logins$/, who: 'user', page: () => <LoginsPage /> },

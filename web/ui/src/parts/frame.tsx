@@ -16,6 +16,7 @@ const GROUPS: NavGroup[] = [
   { title: t.nav.work, who: EVERYBODY, pages: [
     { to: '/', name: t.nav.home, icon: 'home' },
     { to: '/terminal', name: t.nav.terminal, icon: 'terminal', also: '/terminal/' },
+    { to: '/environments', name: t.nav.environments, icon: 'layers', also: '/environments/' },
     { to: '/connect', name: t.nav.connect, icon: 'connect' },
   ] },
   { title: t.nav.access, who: EVERYBODY, pages: [

@@ -1,0 +1,74 @@
+"""The pages of conda environments."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from berthbox import ROOT, Box
+from portal import DESKTOP, PHONE, faults, shoot
+
+sys.path.insert(0, str(ROOT / "tests" / "environments"))
+import channel as channels  # noqa: E402
+
+pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
+BUILD_MS = 300_000  # a build may take so long on a busy machine
+
+
+@pytest.fixture(scope="module")
+def box():
+    """A Berth of its own, which may use the channel of the tests."""
+    berth = Box()
+    berth.channel = berth.dir / "channel"
+    subprocess.run(["cp", "-r", channels.cached(), berth.channel], check=True)
+    subprocess.run(["chmod", "-R", "a+rX", berth.channel], check=True)
+    try:
+        berth.up("--channels", berth.channel)
+        yield berth
+    finally:
+        berth.destroy()
+
+
+@pytest.fixture(scope="module")
+def ada(box):
+    client = box.client()
+    client.run("true", timeout=180)
+    return client
+
+
+def fill(page, box, *dependencies):
+    page.get_by_label("environment.yml").fill(f"channels:\n  - {box.channel}\ndependencies:\n" + "".join(f"  - {name}\n" for name in dependencies))
+    page.get_by_role("button", name="See what would change").click()
+
+
+def test_make_change_and_go_back(portal, box, ada):
+    """A user makes an environment, changes it after seeing the difference, and goes back; it works in the workspace each time."""
+    page = portal.log_in(ada)
+    page.goto("/environments")
+    page.get_by_text("No environments yet.").wait_for()
+    page.get_by_label("Name").fill("ml")
+    fill(page, box, "no-such-package-anywhere")
+    page.get_by_role("alert").wait_for(timeout=BUILD_MS)
+    fill(page, box, "python", "greeter <2")
+    page.get_by_role("button", name="Install").click(timeout=BUILD_MS)
+    page.get_by_role("link", name="ml", exact=True).click(timeout=BUILD_MS)
+    page.get_by_role("heading", name="ml", exact=True, level=1).wait_for()
+    page.get_by_role("button", name="Make it the default").click()
+    page.get_by_role("button", name="No default").wait_for()
+    assert ada.run("bash -lc greet") == "hello from 1.0"
+    fill(page, box, "python", "greeter >=2")
+    page.get_by_label("Difference").get_by_text("greeter").wait_for(timeout=BUILD_MS)
+    page.get_by_role("button", name="Install").click()
+    table = page.get_by_role("table", name="Revisions")
+    table.get_by_role("row").nth(2).wait_for(timeout=BUILD_MS)
+    assert ada.run("bash -lc greet").startswith("hello from 2")
+    for viewport in (DESKTOP, PHONE):
+        page.set_viewport_size(viewport)
+        shoot(page, f"environment-{viewport['width']}")
+        assert faults(page) == []
+    page.set_viewport_size(DESKTOP)
+    table.get_by_role("button", name="Go back 1").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert ada.run("bash -lc greet") == "hello from 1.0"

@@ -1,0 +1,109 @@
+// Conda environments: what there is, its revisions; plan from an environment.yml, see what would change, install, go back.
+import { useState } from 'preact/hooks';
+import { api, type Environment, type EnvironmentDetail, type Me, type Plan, type PlanDiff, type Revision } from '../api';
+import { bytes, validName } from '../format';
+import { useLive } from '../live';
+import { Badge, Button, Field, Loading, Notice, Page, useAction, When } from '../parts/basics';
+import { useConfirm } from '../parts/confirm';
+import { Table, type Column } from '../parts/table';
+import { Link } from '../router';
+import { t } from '../strings';
+
+const address = (name: string) => `/environments/${encodeURIComponent(name)}`;
+
+export function EnvironmentsPage({ me }: { me: Me }) {
+  const { data, error, reload } = useLive(api.environments, ['environments']);
+  const columns: Column<Environment>[] = [
+    { title: t.environments.name, class: 'grow', cell: (e) => <div class="two"><Link to={address(e.name)}>{e.name}</Link>{e.default && <span><Badge tone="good">{t.environments.default}</Badge></span>}</div> },
+    { title: t.environments.revision, class: 'number', cell: (e) => e.revision ?? t.none },
+    { title: t.environments.packages, class: 'number', cell: (e) => e.packages },
+    { title: t.environments.size, class: 'number', cell: (e) => bytes(e.size_bytes) },
+    { title: t.environments.updated, cell: (e) => <When at={e.updated_at} /> },
+  ];
+  return (
+    <Page title={t.environments.title} lead={t.environments.lead}>
+      <Loading data={data} error={error} retry={reload} />
+      {data && <Table label={t.environments.title} rows={data.filter((e) => e.user === me.user.name)} columns={columns} rowKey={(e) => e.name} empty={t.environments.empty} />}
+      {data && <Install user={me.user.name} done={reload} />}
+    </Page>
+  );
+}
+
+export function EnvironmentPage({ me, name }: { me: Me; name: string }) {
+  const { data, error, reload } = useLive(() => api.environment(me.user.name, name), ['environments'], [name]);
+  const confirm = useConfirm();
+  const action = useAction();
+  const roll = (revision: Revision) => confirm.ask({ title: t.environments.rollAsk(revision.number), text: t.environments.rollText, verb: t.environments.roll, calm: true,
+    act: async () => { await api.rollback(data!, revision.number); await reload(); } });
+  const remove = () => confirm.ask({ title: t.environments.removeAsk(name), text: t.environments.removeText, verb: t.home.remove,
+    act: async () => { await api.removeEnvironment(data!); history.back(); } });
+  const columns: Column<Revision>[] = [
+    { title: t.environments.revision, class: 'number', cell: (r) => <strong>{r.number}</strong> },
+    { title: t.environments.state, cell: (r) => r.current ? <Badge tone="good">{t.environments.current}</Badge> : <Badge tone="calm">{r.installed ? t.environments.kept : t.environments.locked}</Badge> },
+    { title: t.environments.packages, class: 'number', cell: (r) => r.packages },
+    { title: t.environments.size, class: 'number', cell: (r) => bytes(r.size_bytes) },
+    { title: t.environments.made, class: 'grow', cell: (r) => <><When at={r.created_at} /> <span class="soft">{r.created_by}</span></> },
+    { title: t.environments.roll, hideTitle: true, class: 'act', cell: (r) => !r.current && r.installed && <Button kind="quiet" label={`${t.environments.roll} ${r.number}`} onClick={() => roll(r)}>{t.environments.roll}</Button> },
+  ];
+  const setDefault = () => action.run(async () => { await api.setDefaultEnvironment(data!, !data!.default); await reload(); });
+  return (
+    <Page title={name} aside={<><Link to="/environments">{t.environments.all}</Link>{data && <><Button onClick={setDefault}>{data.default ? t.environments.notDefault : t.environments.makeDefault}</Button><Button kind="quiet" onClick={remove}>{t.home.remove}</Button></>}</>}>
+      {action.error && <Notice kind="error">{action.error}</Notice>}
+      <Loading data={data} error={error} retry={reload} />
+      {data && (
+        <>
+          <Table label={t.environments.revisions} rows={data.revision_list} columns={columns} rowKey={(r) => String(r.number)} empty={t.none} />
+          <Install user={me.user.name} of={data} done={reload} key={data.revision ?? 0} />
+        </>
+      )}
+      {confirm.dialog}
+    </Page>
+  );
+}
+
+const SAMPLE = 'dependencies:\n  - python=3.12\n  - numpy\n';
+
+function Install({ user, of, done }: { user: string; of?: EnvironmentDetail; done: () => Promise<void> }) {
+  const [name, setName] = useState(of?.name ?? '');
+  const [yaml, setYaml] = useState(of?.yaml ?? SAMPLE);
+  const [plan, setPlan] = useState<Plan | null>(null);
+  const [line, setLine] = useState('');
+  const [wrong, setWrong] = useState('');
+  const action = useAction();
+  const look = (event: Event) => {
+    event.preventDefault();
+    setWrong(validName(name) ? '' : t.users.badName);
+    if (validName(name)) void action.run(async () => { setPlan(null); setPlan(await api.planEnvironment(user, name, yaml, setLine)); }).finally(() => setLine(''));
+  };
+  const install = () => action.run(async () => { await api.installEnvironment(user, name, plan!.plan, setLine); setPlan(null); await done(); }).finally(() => setLine(''));
+  return (
+    <section class="panel" aria-labelledby="install-title">
+      <h2 id="install-title">{of ? t.environments.change : t.environments.add}</h2>
+      <form class="stack" onSubmit={look} noValidate>
+        {!of && <Field label={t.environments.name} wrong={wrong} class="short"><input value={name} maxLength={32} autocomplete="off" autocapitalize="none" spellcheck={false} onInput={(event) => { setName(event.currentTarget.value.trim()); setPlan(null); }} /></Field>}
+        <Field label="environment.yml"><textarea rows={8} value={yaml} spellcheck={false} onInput={(event) => { setYaml(event.currentTarget.value); setPlan(null); }} /></Field>
+        <div class="actions"><Button type="submit" busy={action.busy && !plan}>{t.environments.plan}</Button></div>
+      </form>
+      {line && <p class="soft loading" role="status"><span class="spinner" aria-hidden="true" />{line}</p>}
+      {action.error && <Notice kind="error"><span class="lines">{action.error}</span></Notice>}
+      {plan && (
+        <>
+          {plan.warnings.map((warning) => <Notice kind="warn" key={warning}>{warning}</Notice>)}
+          <Difference diff={plan.diff} unchanged={plan.unchanged} />
+          {!plan.unchanged && <div class="actions"><Button kind="primary" onClick={install}>{t.environments.install(plan.packages, bytes(plan.download_bytes))}</Button></div>}
+        </>
+      )}
+    </section>
+  );
+}
+
+function Difference({ diff, unchanged }: { diff: PlanDiff; unchanged: boolean }) {
+  if (unchanged) return <Notice>{t.environments.unchanged}</Notice>;
+  return (
+    <ul class="plain diff" aria-label={t.environments.difference}>
+      {diff.added.map((p) => <li key={`+${p.name}`}><code>+ {p.name} {p.version}</code></li>)}
+      {diff.removed.map((p) => <li key={`-${p.name}`}><code>− {p.name} {p.version}</code></li>)}
+      {diff.changed.map((p) => <li key={`~${p.name}`}><code>~ {p.name} {p.from.version} → {p.to.version}</code></li>)}
+    </ul>
+  );
+}
