@@ -75,7 +75,7 @@ export interface Environment {
   user: string; name: string; default: boolean; revision: number | null; revisions: number; lock_hash: string; path: string; packages: number; size_bytes: number;
   created_at: Time; updated_at: Time;
 }
-export interface Revision { number: number; packages: number; size_bytes: number; created_at: Time; created_by: string; current: boolean; installed: boolean }
+export interface Revision { number: number; packages: number; size_bytes: number; created_at: Time; created_by: string; current: boolean }
 export interface EnvironmentDetail extends Environment { yaml: string; revision_list: Revision[] }
 export interface Plan { plan: string; packages: number; download_bytes: number; diff: PlanDiff; unchanged: boolean; warnings: string[] }
 

@@ -139,7 +139,7 @@ export const en = {
 
   environments: {
     title: 'Environments', lead: 'Your conda environments. Each change is a new revision; the ones before stay, and you can go back.', empty: 'No environments yet.', all: 'All environments',
-    name: 'Name', default: 'default', revision: 'Revision', revisions: 'Revisions', packages: 'Packages', size: 'Size', updated: 'Changed', state: 'State', current: 'Current', kept: 'Kept', locked: 'Lock only', made: 'Made',
+    name: 'Name', default: 'default', revision: 'Revision', revisions: 'Revisions', packages: 'Packages', size: 'Size', updated: 'Changed', state: 'State', current: 'Current', kept: 'Kept', made: 'Made',
     roll: 'Go back', rollAsk: (n: number) => `Go back to revision ${n}?`, rollText: 'It becomes current at once; what runs goes on with the files that it has open. You can come back the same way.',
     removeAsk: (name: string) => `Remove ${name}?`, removeText: 'All its revisions go. Programs that use it stop working.',
     makeDefault: 'Make it the default', notDefault: 'No default', add: 'New environment', change: 'Change', plan: 'See what would change', difference: 'Difference',

@@ -138,7 +138,7 @@ export const zh: Strings = {
 
   environments: {
     title: '环境', lead: '您的 conda 环境。每次更改都是一个新版本，之前的版本会保留，可以随时回退。', empty: '还没有环境。', all: '所有环境',
-    name: '名称', default: '默认', revision: '版本', revisions: '版本', packages: '软件包', size: '大小', updated: '更改时间', state: '状态', current: '当前', kept: '保留', locked: '仅锁定文件', made: '创建时间',
+    name: '名称', default: '默认', revision: '版本', revisions: '版本', packages: '软件包', size: '大小', updated: '更改时间', state: '状态', current: '当前', kept: '保留', made: '创建时间',
     roll: '回退', rollAsk: (n) => `回退到版本 ${n}？`, rollText: '立即生效；正在运行的程序继续使用已打开的文件。您可以用同样的方式再切换回来。',
     removeAsk: (name) => `删除 ${name}？`, removeText: '其所有版本都会删除，使用它的程序将无法工作。',
     makeDefault: '设为默认', notDefault: '取消默认', add: '新建环境', change: '更改', plan: '查看会有哪些变化', difference: '变化',

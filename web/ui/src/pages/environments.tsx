@@ -39,11 +39,11 @@ export function EnvironmentPage({ me, name }: { me: Me; name: string }) {
     act: async () => { await api.removeEnvironment(data!); history.back(); } });
   const columns: Column<Revision>[] = [
     { title: t.environments.revision, class: 'number', cell: (r) => <strong>{r.number}</strong> },
-    { title: t.environments.state, cell: (r) => r.current ? <Badge tone="good">{t.environments.current}</Badge> : <Badge tone="calm">{r.installed ? t.environments.kept : t.environments.locked}</Badge> },
+    { title: t.environments.state, cell: (r) => r.current ? <Badge tone="good">{t.environments.current}</Badge> : <Badge tone="calm">{t.environments.kept}</Badge> },
     { title: t.environments.packages, class: 'number', cell: (r) => r.packages },
     { title: t.environments.size, class: 'number', cell: (r) => bytes(r.size_bytes) },
     { title: t.environments.made, class: 'grow', cell: (r) => <><When at={r.created_at} /> <span class="soft">{r.created_by}</span></> },
-    { title: t.environments.roll, hideTitle: true, class: 'act', cell: (r) => !r.current && r.installed && <Button kind="quiet" label={`${t.environments.roll} ${r.number}`} onClick={() => roll(r)}>{t.environments.roll}</Button> },
+    { title: t.environments.roll, hideTitle: true, class: 'act', cell: (r) => !r.current && <Button kind="quiet" label={`${t.environments.roll} ${r.number}`} onClick={() => roll(r)}>{t.environments.roll}</Button> },
   ];
   const setDefault = () => action.run(async () => { await api.setDefaultEnvironment(data!, !data!.default); await reload(); });
   return (
