@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, getCsrf, type Me, type Terminal } from '../api';
 import { useLive } from '../live';
-import { Button, Notice, Page } from '../parts/basics';
+import { Button, Loading, Notice, Page } from '../parts/basics';
 import { useConfirm } from '../parts/confirm';
 import { Icon } from '../parts/icons';
 import { navigate, useSearch } from '../router';
@@ -25,7 +25,8 @@ export function TerminalPage({ me, workspace }: { me: Me; workspace: string }) {
       <label class="inline-field"><span class="soft">{t.connect.workspace}</span>
         <select value={workspace} onChange={(event) => navigate(address(event.currentTarget.value))}>{names.map((name) => <option key={name} value={name}>{name}</option>)}</select>
       </label>}>
-      <View key={`${workspace} ${round}`} me={me} workspace={workspace} first={id} others={(known.data ?? []).filter((one) => !one.ended)} fresh={fresh} />
+      <Loading data={known.data} error={known.error} retry={known.reload} />
+      {known.data && <View key={`${workspace} ${round}`} me={me} workspace={workspace} first={id} others={known.data.filter((one) => !one.ended)} fresh={fresh} />}
     </Page>
   );
 }
