@@ -37,7 +37,7 @@ class EventListener : public std::enable_shared_from_this<EventListener> {
  private:
   friend class EventHub;
   EventListener(EventHub& hub, boost::asio::any_io_executor executor, std::string user, bool reads_all, std::string login)
-      : hub_(hub), executor_(executor), timer_(std::move(executor)), user_(std::move(user)), login_(std::move(login)), reads_all_(reads_all) {}
+      : hub_(hub), executor_(std::move(executor)), timer_(executor_), user_(std::move(user)), login_(std::move(login)), reads_all_(reads_all) {}
   EventHub& hub_;
   boost::asio::any_io_executor executor_;
   boost::asio::steady_timer timer_;

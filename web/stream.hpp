@@ -21,7 +21,7 @@ class Stream;
 class Deadlines {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
-  Deadlines(boost::asio::any_io_executor executor, std::chrono::milliseconds tick) : timer_(std::move(executor)), tick_(tick) {}
+  Deadlines(const boost::asio::any_io_executor& executor, std::chrono::milliseconds tick) : timer_(executor), tick_(tick) {}
   ~Deadlines() { *alive_ = false; }
   TimePoint now() const { return std::chrono::steady_clock::now(); }
   void close_all();  // every stream of the lane

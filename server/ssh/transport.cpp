@@ -15,6 +15,7 @@
 #include "server/ssh/host_keys.hpp"
 #include "server/ssh/wire.hpp"
 
+// NOLINTNEXTLINE(misc-redundant-expression): both sides are the same while it holds
 static_assert(LIBSSH_VERSION_INT == SSH_VERSION_INT(0, 10, 6), "see server/ssh/redirect_libssh.cmake");
 
 // In the archive, not in its headers; redirect_libssh.cmake checks that they are there.
