@@ -95,8 +95,10 @@ asio::awaitable<void> Forwards::serve_one(std::shared_ptr<Connection> connection
   auto channel = co_await connection->session->open_channel(type, data);
   if (!channel) co_return;
   const std::weak_ptr<ssh::Channel> weak = *channel;
+  // Named first: g++ 12 destroys what a lambda captured twice when another argument of the same call has co_await.
+  const auto executor = co_await asio::this_coro::executor;
   auto live = connection->services.sessions.open(
-      connection->record("tunnel", "from " + (port != 0 ? name_of(host, port) : host)), co_await asio::this_coro::executor,
+      connection->record("tunnel", "from " + (port != 0 ? name_of(host, port) : host)), executor,
       [weak](const std::string&) {
         if (const auto target = weak.lock()) target->close();
       });
