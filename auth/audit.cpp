@@ -1,14 +1,19 @@
 #include "auth/audit.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "auth/rows.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
+namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kMostField = 512;
+constexpr std::int64_t kCutAtOnce = 10'000;
+constexpr std::string_view kCutAction = "audit.cut";
 constexpr char kColumns[] = "number, at, actor, source, key_fingerprint, action, object, outcome, hash";
 
 // Length-prefixed, so that no two different rows have the same bytes.
@@ -34,6 +39,22 @@ AuditRow row_in(const SQLite::Statement& row) {
   for (std::string* text : texts) *text = text_in(row, column++);
   return audit;
 }
+
+// ?1 user, ?2 action, ?3 since, ?4 until. An object begins with whom it is about: "ada", "ada SHA256:…", "ada+nlp".
+constexpr char kMatches[] =
+    "(?1 = '' OR actor = ?1 OR object = ?1 OR substr(object, 1, length(?1) + 1) IN (?1 || ' ', ?1 || '+')) AND "
+    "(?2 = '' OR action = ?2 OR substr(action, 1, length(?2) + 1) = ?2 || '.') AND (?3 = 0 OR at >= ?3) AND (?4 = 0 OR at < ?4)";
+
+// The last row that retention has cut off.
+struct Cut {
+  std::int64_t number = 0;
+  std::string hash;
+};
+Cut last_cut(SQLite::Database& database) {
+  SQLite::Statement row = query(database, "SELECT number, hash FROM audit_cuts ORDER BY number DESC LIMIT 1");
+  return row.executeStep() ? Cut{row.getColumn(0).getInt64(), text_in(row, 1)} : Cut{};
+}
+std::string cut_object(const Cut& cut) { return "rows to " + std::to_string(cut.number) + " hash " + cut.hash; }
 
 // The highest number ever given; SQLite keeps it for AUTOINCREMENT.
 std::int64_t last_number(SQLite::Database& database) {
@@ -71,28 +92,111 @@ void Audit::note(Actor actor, std::string action, std::string object, std::strin
   });
 }
 
-std::vector<AuditRow> Audit::tail(SQLite::Database& reader, std::size_t limit) const {
-  static const std::string kSql = std::string("SELECT ") + kColumns + " FROM audit ORDER BY number DESC LIMIT ?";
+void Audit::note_refusal(Actor actor, std::string action, std::string object, std::string outcome) {
+  std::size_t left_out = 0;
+  {
+    const Timestamp now = clock_.now();
+    const std::lock_guard lock(mutex_);
+    if (now - refusals_since_ >= std::chrono::minutes(1)) {
+      refusals_since_ = now;
+      refusals_ = 0;
+      left_out = std::exchange(left_out_, 0);
+    }
+    if (refusals_ >= kMostRefusals) {
+      ++left_out_;
+      return;
+    }
+    ++refusals_;
+  }
+  if (left_out > 0) note({"berthd", Role::admin, "-", {}}, "refusals", std::to_string(left_out) + " more", "not listed: too many in a minute");
+  note(std::move(actor), std::move(action), std::move(object), std::move(outcome));
+}
+
+std::vector<AuditRow> Audit::tail(SQLite::Database& reader, std::size_t limit, const AuditFilter& filter) const {
+  static const std::string kSql = std::string("SELECT ") + kColumns + " FROM audit WHERE " + kMatches + " ORDER BY number DESC LIMIT ?5";
   std::vector<AuditRow> rows;
-  SQLite::Statement row = query(reader, kSql.c_str(), static_cast<std::int64_t>(std::min<std::size_t>(limit, INT32_MAX)));
+  SQLite::Statement row = query(reader, kSql.c_str(), filter.user, filter.action, filter.since, filter.until,
+                                static_cast<std::int64_t>(std::min<std::size_t>(limit, INT32_MAX)));
   while (row.executeStep()) rows.push_back(row_in(row));
   std::reverse(rows.begin(), rows.end());
   return rows;
 }
 
-std::optional<std::int64_t> Audit::verify(SQLite::Database& reader) const {
+std::vector<AuditRow> Audit::after(SQLite::Database& reader, std::int64_t number, std::size_t limit, const AuditFilter& filter, std::int64_t& looked_at) const {
+  static const std::string kSql = std::string("SELECT ") + kColumns + " FROM audit WHERE " + kMatches + " AND number > ?5 ORDER BY number LIMIT ?6";
+  const SQLite::Transaction one_moment(reader);
+  const std::int64_t newest = head(reader);
+  std::vector<AuditRow> rows;
+  SQLite::Statement row = query(reader, kSql.c_str(), filter.user, filter.action, filter.since, filter.until, number,
+                                static_cast<std::int64_t>(std::min<std::size_t>(limit, INT32_MAX)));
+  while (row.executeStep()) rows.push_back(row_in(row));
+  looked_at = rows.size() < limit ? std::max(newest, number) : rows.back().number;
+  return rows;
+}
+
+std::optional<AuditRow> Audit::find(SQLite::Database& reader, std::int64_t number) const {
+  static const std::string kSql = std::string("SELECT ") + kColumns + " FROM audit WHERE number = ?";
+  SQLite::Statement row = query(reader, kSql.c_str(), number);
+  if (!row.executeStep()) return std::nullopt;
+  return row_in(row);
+}
+
+std::int64_t Audit::head(SQLite::Database& reader) const {
+  SQLite::Statement row = query(reader, "SELECT coalesce(max(number), 0) FROM audit");
+  row.executeStep();
+  return row.getColumn(0).getInt64();
+}
+
+AuditVerdict Audit::verify(SQLite::Database& reader) const {
   static const std::string kSql = std::string("SELECT ") + kColumns + " FROM audit ORDER BY number";
   const SQLite::Transaction one_moment(reader);  // else rows written meanwhile look like missing ones
-  std::string previous;
-  std::int64_t expected = 1;
+  const Cut cut = last_cut(reader);
+  AuditVerdict verdict;
+  verdict.first = cut.number + 1;
+  std::string previous = cut.hash, cut_told;
+  std::int64_t expected = verdict.first;
   SQLite::Statement row = query(reader, kSql.c_str());
   for (; row.executeStep(); ++expected) {
     const AuditRow audit = row_in(row);
-    if (audit.number != expected || audit.hash != hash_of(audit, previous)) return expected;
+    if (audit.number != expected || audit.hash != hash_of(audit, previous)) {
+      verdict.first_broken = expected;
+      return verdict;
+    }
+    if (audit.action == kCutAction) cut_told = audit.object;
     previous = audit.hash;
+    ++verdict.rows;
   }
-  if (last_number(reader) != expected - 1) return expected;
-  return std::nullopt;
+  verdict.head = expected - 1;
+  verdict.head_hash = previous;
+  // Rows at the end that are gone, and a beginning that was not cut by us.
+  if (last_number(reader) != verdict.head) verdict.first_broken = expected;
+  else if (cut_told != (cut.number == 0 ? std::string() : cut_object(cut))) verdict.first_broken = verdict.first;
+  return verdict;
+}
+
+asio::awaitable<Result<std::size_t>> Audit::cut(Timestamp limit) {
+  auto gone = std::make_shared<std::size_t>(0);
+  auto change = [gone, limit, now = clock_.now()](SQLite::Database& db) -> Result<void> {
+    *gone = 0;
+    Cut cut = last_cut(db);
+    const std::int64_t begin = cut.number;
+    {
+      // Before the first row that is to be kept, never the newest.
+      SQLite::Statement row = query(db,
+                                    "SELECT number, hash FROM audit WHERE number <= ?1 AND number < (SELECT max(number) FROM audit) AND number < "
+                                    "coalesce((SELECT min(number) FROM audit WHERE at >= ?2), 9223372036854775807) ORDER BY number DESC LIMIT 1",
+                                    begin + kCutAtOnce, limit);
+      if (!row.executeStep()) return {};
+      cut = {row.getColumn(0).getInt64(), text_in(row, 1)};
+    }
+    append_audit(db, now, {"berthd", Role::admin, "-", {}}, kCutAction, cut_object(cut), "ok");
+    run(db, "INSERT INTO audit_cuts (number, hash, at) VALUES (?, ?, ?)", cut.number, cut.hash, now);
+    *gone = static_cast<std::size_t>(run(db, "DELETE FROM audit WHERE number <= ?", cut.number));
+    return {};
+  };
+  auto done = co_await store_.write(std::move(change));
+  if (done.has_error()) co_return done.error();
+  co_return *gone;
 }
 
 }  // namespace berth::auth

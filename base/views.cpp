@@ -48,7 +48,7 @@ struct StateTone {
 constexpr StateTone kStateTones[] = {
     {"active", Tone::good},      {"running", Tone::good},    {"ok", Tone::good},     {"superseded", Tone::warning},
     {"starting", Tone::warning}, {"stopping", Tone::warning}, {"expired", Tone::bad}, {"revoked", Tone::bad},
-    {"failed", Tone::bad},       {"disabled", Tone::bad},    {"stopped", Tone::dim}, {"enabled", Tone::good},
+    {"failed", Tone::bad},       {"dead", Tone::bad}, {"disabled", Tone::bad},    {"stopped", Tone::dim}, {"enabled", Tone::good},
 };
 
 Cell state_cell(std::string state) {
@@ -148,6 +148,19 @@ std::string web_sessions(const json& items, Timestamp now, const TextStyle& styl
   return table.render(style);
 }
 
+std::string tokens(const json& items, Timestamp now, const TextStyle& style) {
+  Table table({{"ID"}, {"USER"}, {"NAME", Align::left, kLeast}, {"SCOPES", Align::left, kLeast}, {"STATE"}, {"EXPIRES"}, {"LAST USED"}, {"FROM", Align::left, kLeast}});
+  for (const json& item : items) {
+    std::string scopes;
+    if (item.is_object() && item.contains("scopes") && item["scopes"].is_array()) {
+      for (const json& scope : item["scopes"]) scopes += (scopes.empty() ? "" : ",") + (scope.is_string() ? scope.get<std::string>() : std::string());
+    }
+    table.add({text_of(item, "id"), text_of(item, "user"), text_of(item, "name"), std::move(scopes), state_cell(text_of(item, "state")),
+               expiry_cell(item, "expires_at", now), age_cell(item, "last_used_at", now), text_of(item, "last_used_from")});
+  }
+  return table.render(style);
+}
+
 std::string audit(const json& items, const TextStyle& style) {
   Table table({{"NO", Align::right}, {"AT (UTC)"}, {"ACTOR"}, {"FROM", Align::left, kLeast}, {"ACTION"}, {"OBJECT", Align::left, 16},
                {"OUTCOME", Align::left, kLeast}});
@@ -158,6 +171,26 @@ std::string audit(const json& items, const TextStyle& style) {
                text_of(item, "action"), text_of(item, "object"), Cell(std::move(outcome), tone)});
   }
   return table.render(style);
+}
+
+std::string audit_line(const json& row, const TextStyle& style) {
+  const std::string outcome = text_of(row, "outcome");
+  std::string line = text_of(row, "number") + "  " + human_time(time_of(row, "at")) + "  " + text_of(row, "actor") + "  " + text_of(row, "source") + "  " +
+                     text_of(row, "action") + "  " + text_of(row, "object") + "  ";
+  return printable(line) + toned(printable(outcome), outcome == "ok" ? Tone::plain : Tone::warning, style) + std::string(style.newline);
+}
+
+std::string audit_row(const json& row, const TextStyle& style) {
+  return render_fields({{"number", text_of(row, "number")},
+                        {"at", text_of(row, "at")},
+                        {"actor", text_of(row, "actor")},
+                        {"from", text_of(row, "source")},
+                        {"key", text_of(row, "key_fingerprint")},
+                        {"action", text_of(row, "action")},
+                        {"object", text_of(row, "object")},
+                        {"outcome", text_of(row, "outcome")},
+                        {"hash", text_of(row, "hash")}},
+                       style);
 }
 
 std::string user(const json& record, Timestamp now, const TextStyle& style) {

@@ -16,7 +16,12 @@ std::string workspaces(const nlohmann::json& items, Timestamp now, const TextSty
 // `history`: with the columns of sessions that have ended.
 std::string sessions(const nlohmann::json& items, Timestamp now, const TextStyle& style, bool history);
 std::string web_sessions(const nlohmann::json& items, Timestamp now, const TextStyle& style);
+std::string tokens(const nlohmann::json& items, Timestamp now, const TextStyle& style);
 std::string audit(const nlohmann::json& items, const TextStyle& style);
+
+// One row as a line of its own; and with all its fields.
+std::string audit_line(const nlohmann::json& row, const TextStyle& style);
+std::string audit_row(const nlohmann::json& row, const TextStyle& style);
 
 // A User with its "key_list".
 std::string user(const nlohmann::json& user, Timestamp now, const TextStyle& style);

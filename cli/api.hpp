@@ -23,6 +23,7 @@ class Api {
   Outcome<nlohmann::json> post(const std::string& path, const nlohmann::json& body) const { return send("POST", path, body); }
   Outcome<nlohmann::json> patch(const std::string& path, const nlohmann::json& body) const { return send("PATCH", path, body); }
   Outcome<nlohmann::json> remove(const std::string& path) const { return ask({.method = "DELETE", .target = path}); }
+  std::chrono::milliseconds limit() const { return limit_; }
   // The array of a list's "items", of all its pages.
   Outcome<nlohmann::json> items(const std::string& path) const;
 

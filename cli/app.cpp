@@ -56,7 +56,8 @@ Parsed add_parser(CLI::App& parent, const Command& command, const Self* self) {
   }
   for (const Option& row : command.options) {
     if (row.name.empty()) continue;
-    const std::string option_name(row.name), help(row.help);
+    const std::string option_name = row.letter.empty() ? std::string(row.name) : std::string(row.letter) + "," + std::string(row.name);
+    const std::string help(row.help);
     CLI::Option* option = row.value.empty() ? parsed.parser->add_flag(option_name, help) : parsed.parser->add_option(option_name, help);
     if (!row.value.empty()) option->type_name(std::string(row.value));
     parsed.options.emplace_back(row.name, option);

@@ -71,6 +71,7 @@ struct Option {
   std::string_view value;  // "WHEN"; empty: a flag
   std::string_view help;
   Completes completes = Completes::nothing;
+  std::string_view letter = {};  // "-f"
 };
 
 // The words that were given: by "USER" for parameters, "--all" for options.
@@ -123,6 +124,7 @@ Outcome<> user_list(const Invocation&, const Context&);
 Outcome<> user_show(const Invocation&, const Context&);
 Outcome<> user_disable(const Invocation&, const Context&);
 Outcome<> user_enable(const Invocation&, const Context&);
+Outcome<> user_role(const Invocation&, const Context&);
 Outcome<> user_remove(const Invocation&, const Context&);
 Outcome<> key_add(const Invocation&, const Context&);
 Outcome<> key_list(const Invocation&, const Context&);
@@ -140,6 +142,9 @@ Outcome<> web_session_end(const Invocation&, const Context&);
 Outcome<> login_link(const Invocation&, const Context&);
 Outcome<> login_approve(const Invocation&, const Context&);
 Outcome<> whoami(const Invocation&, const Context&);
+Outcome<> token_create(const Invocation&, const Context&);
+Outcome<> token_list(const Invocation&, const Context&);
+Outcome<> token_revoke(const Invocation&, const Context&);
 Outcome<> workspace_list(const Invocation&, const Context&);
 Outcome<> workspace_start(const Invocation&, const Context&);
 Outcome<> workspace_stop(const Invocation&, const Context&);
@@ -161,6 +166,8 @@ Outcome<> env_gc(const Invocation&, const Context&);
 Outcome<> show_status(const Invocation&, const Context&);
 Outcome<> backup(const Invocation&, const Context&);
 Outcome<> audit_tail(const Invocation&, const Context&);
+Outcome<> audit_show(const Invocation&, const Context&);
+Outcome<> audit_export(const Invocation&, const Context&);
 Outcome<> audit_verify(const Invocation&, const Context&);
 Outcome<> completion_script(const Invocation&, const Context&);
 Outcome<> completion_words(const Invocation&, const Context&);

@@ -16,6 +16,11 @@ constexpr Parameter kFingerprint{"FINGERPRINT", "SHA256:… as `berth key list` 
 constexpr Option kYes{"--yes", "", "do not ask"};
 constexpr Option kEverybody{"--everybody", "", "of all users (auditor, admin)"};
 
+constexpr Option kByUser{"--user", "USER", "rows by or about this user", Completes::users};
+constexpr Option kByAction{"--action", "ACTION", "key.add, or key for all that begin so"};
+constexpr Option kSince{"--since", "WHEN", "not before: 24h ago, 2026-11-22, or a full time"};
+constexpr Option kUntil{"--until", "WHEN", "before this time"};
+
 constexpr Command kCommands[] = {
     {"web", "", "print a link that logs your browser in", {}, {}, login_link, Who::user, kSsh},
     {"approve", "", "log in the browser that shows this code", {Parameter{"CODE", "as the page shows it: BDGH-2345"}}, {}, login_approve, Who::user, kSsh},
@@ -34,6 +39,8 @@ constexpr Command kCommands[] = {
       Option{"--until", "WHEN", "when the exceptions end"}, Option{"--reason", "TEXT", "why, for those who read the list"},
       Option{"--clear", "", "take all exceptions of this user away"}}, user_except},
     {"user", "exceptions", "users with exceptions from the policy of keys", {}, {}, user_exceptions, Who::auditor},
+    {"user", "role", "make a user an auditor or an admin, or a user again",
+     {kUser, Parameter{"ROLE", "user, auditor (reads everything) or admin", Completes::roles}}, {}, user_role},
     {"user", "remove", "remove a user with keys and workspaces; the home directory stays", {kUser}, {kYes}, user_remove},
 
     {"key", "add", "add the public keys in a file to a user", {kOwnUser, kKeyFile},
@@ -86,13 +93,25 @@ constexpr Command kCommands[] = {
      {Option{"--user", "USER", "as this user (admin)", Completes::users}}, env_check, Who::user},
     {"env", "gc", "delete the files that no revision needs", {kOnlyUser}, {}, env_gc, Who::user},
 
+    {"token", "create", "make an API token that speaks for you; it is shown once", {Parameter{"NAME", "what you call it"}},
+     {Option{"--scope", "SCOPES", "read (the default), all, or areas: keys,users,sessions,workspaces,environments,certificates,audit"},
+      Option{"--expires", "WHEN", "when it ends: 30d (the default), 12h, at most a year"}}, token_create, Who::user, kSsh},
+    {"token", "list", "API tokens, their scopes and last use", {kOnlyUser}, {kEverybody}, token_list, Who::user},
+    {"token", "revoke", "end an API token at once", {Parameter{"ID", "as `berth token list` shows it"}}, {}, token_revoke, Who::user},
+
     {"status", "", "how Berth is doing", {}, {}, show_status, Who::auditor},
     {"backup", "", "write a consistent copy of the store while berthd runs",
      {Parameter{"FILE", "made with mode 0600; it holds host keys and hashes of secrets: keep it safe", Completes::files}},
      {Option{"--force", "", "replace FILE when it exists"}}, backup, Who::admin, kAdminSocket},
 
-    {"audit", "tail", "the newest audit rows", {}, {Option{"--limit", "N", "how many (20)"}}, audit_tail, Who::auditor},
-    {"audit", "verify", "check the whole chain of audit rows", {}, {}, audit_verify, Who::auditor},
+    {"audit", "tail", "the newest audit rows", {},
+     {Option{"--limit", "N", "how many (20)"}, kByUser, kByAction, kSince, kUntil, Option{"--follow", "", "and new ones as they come", Completes::nothing, "-f"}},
+     audit_tail, Who::auditor},
+    {"audit", "show", "one row with all its fields", {Parameter{"N", "its number"}}, {}, audit_show, Who::auditor},
+    {"audit", "export", "all rows, or those that match, oldest first", {},
+     {Option{"--jsonl", "", "one JSON object a line (the only format)"}, kByUser, kByAction, kSince, kUntil}, audit_export, Who::auditor},
+    {"audit", "verify", "check the whole chain of audit rows", {},
+     {Option{"--anchor", "N:HASH", "and that row N still has this hash, which an earlier verify printed"}}, audit_verify, Who::auditor},
 
     {"completion", "bash", "print the completion script: source <(berth completion bash)", {}, {}, completion_script, Who::user, kAdminSocket},
     // For that script; not in the help.
@@ -109,6 +128,7 @@ constexpr Noun kNouns[] = {
     {"web-session", "browsers that are logged in"},
     {"workspace", "their containers"},
     {"env", "conda environments with revisions"},
+    {"token", "tokens for scripts that use the HTTP API"},
     {"status", "how Berth is doing"},
     {"backup", "a copy of the store"},
     {"audit", "who did what"},

@@ -1,4 +1,5 @@
 // berth user …
+#include "base/human.hpp"
 #include "base/views.hpp"
 #include "cli/interact.hpp"
 
@@ -44,6 +45,13 @@ Outcome<> user_show(const Invocation& given, const Context& context) {
 
 Outcome<> user_disable(const Invocation& given, const Context& context) { return set_disabled(given, context, true); }
 Outcome<> user_enable(const Invocation& given, const Context& context) { return set_disabled(given, context, false); }
+
+Outcome<> user_role(const Invocation& given, const Context& context) {
+  const Outcome<json> user = context.api.patch(path_of(given), {{"role", given["ROLE"]}});
+  if (!user) return user.error();
+  print_answer(context, *user, printable(given["USER"]) + " is now " + printable(text_field(*user, "role")) + "\n");
+  return {};
+}
 
 Outcome<> user_remove(const Invocation& given, const Context& context) {
   std::string preview;

@@ -73,6 +73,11 @@ struct Settings {
     std::filesystem::path agent_socket_root;  // derived: run_dir/agents
   } workspaces;
 
+  struct Audit {
+    std::chrono::seconds keep{};  // 0: for ever
+    std::string copy_to;          // "none", "journald", "syslog"
+  } audit;
+
   struct Keys {
     std::vector<std::string> allowed_types;
     std::int64_t min_rsa_bits = 0;

@@ -19,6 +19,7 @@ constexpr std::string_view kKeyTypes[] = {"ssh-ed25519",
                                           "sk-ecdsa-sha2-nistp256@openssh.com"};
 
 constexpr std::string_view kSelfService[] = {"list", "add", "rotate", "remove"};
+constexpr std::string_view kAuditCopies[] = {"none", "journald", "syslog"};
 
 constexpr SettingsSection kSections[] = {
     {"server", "berthd itself."},
@@ -27,6 +28,7 @@ constexpr SettingsSection kSections[] = {
     {"admin", "The socket of the berth command line on this machine."},
     {"keeper", "berth-keeper, the only program that reaches the container engine. Images and limits stand in its own file."},
     {"workspaces", "What every workspace gets."},
+    {"audit", "The audit trail: who did what, in the store."},
     {"keys", "Which public keys may be used, and for how long: for keys that are in the store already too. `berth user except` makes exceptions."},
 };
 
@@ -87,6 +89,11 @@ constexpr SettingsKey kKeys[] = {
 
     {"workspaces", "agent_socket_root", read<&S::workspaces, &S::Workspaces::agent_socket_root>, R"("")",
      "Each workspace has a directory under this one, in which berthd waits for its agent. Empty: agents in run_dir."},
+
+    {"audit", "keep", read<&S::audit, &S::Audit::keep>, R"("0s")",
+     "Rows older than this (\"400d\") are forgotten, the chain of the rest stays verifiable; 0s: all are kept.", {0, 36500 * kDay}},
+    {"audit", "copy_to", read<&S::audit, &S::Audit::copy_to>, R"("none")",
+     "Each row also goes to the machine's log: none, journald or syslog.", {0, 0, kAuditCopies}},
 
     {"keys", "allowed_types", read<&S::keys, &S::Keys::allowed_types>,
      R"(["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"])",

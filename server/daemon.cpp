@@ -13,9 +13,11 @@
 
 #include "auth/host_keys.hpp"
 #include "auth/migrations.hpp"
+#include "auth/tokens.hpp"
 #include "auth/web_logins.hpp"
 #include "base/log.hpp"
 #include "base/notify.hpp"
+#include "server/audit_keeper.hpp"
 #include "server/gateway/gateway.hpp"
 #include "server/gateway/spawn.hpp"
 #include "server/key_watch.hpp"
@@ -134,6 +136,7 @@ class Daemon {
   std::unique_ptr<auth::Sessions> sessions_;
   std::unique_ptr<KeyWatch> key_watch_;
   std::unique_ptr<auth::WebLogins> web_logins_;
+  std::unique_ptr<auth::Tokens> tokens_;
   std::unique_ptr<auth::Audit> audit_;
   std::unique_ptr<workspaces::Manager> manager_;
   std::unique_ptr<workspaces::EnvBuilds> environments_;
@@ -156,6 +159,7 @@ Result<void> Daemon::open_store() {
   key_clock_ = std::make_unique<auth::KeyClock>(*store_, clock_, *directory_);
   sessions_ = std::make_unique<auth::Sessions>(*store_, clock_);
   web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime, settings_.keys);
+  tokens_ = std::make_unique<auth::Tokens>(*store_, clock_, settings_.keys);
   audit_ = std::make_unique<auth::Audit>(*store_, clock_);
   // What came due while berthd was away, before anybody logs in.
   if (Result<void> done = key_clock_->run_due_now(); !done) return done;
@@ -189,7 +193,7 @@ Result<void> Daemon::build() {
   gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most,
                       ssh_command(settings_)};
 
-  web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *sessions_, *audit_, *manager_, {}, {}};
+  web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *tokens_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {
     if (stopping_) return {"berthd is stopping"};
     if (!manager_->keeper_connected()) return {"berth-keeper does not answer on " + settings_.keeper.socket.string() + ": no workspace can be started"};
@@ -273,6 +277,7 @@ asio::awaitable<void> Daemon::stop() {
   co_await wait_until_empty(kLastWords);
   commands_.stop();
   co_await web_->shutdown(kLastWords);
+  audit_->note({"berthd", auth::Role::admin, "-", {}}, "berthd.stop", "version " + version_, "ok");
   manager_->shutdown();
   environments_->shutdown();
 }
@@ -306,6 +311,9 @@ void Daemon::run() {
   spawn_logged(first.get_executor(), start_workspaces(), "workspaces.start");
   spawn_logged(first.get_executor(), wait_for_signal(), "signals");
   spawn_logged(first.get_executor(), key_watch_->run(), "keys.clock");
+  audit_->note({"berthd", auth::Role::admin, "-", {}}, "berthd.start", "version " + version_, "ok");
+  spawn_logged(first.get_executor(), keep_audit_short(*audit_, clock_, settings_.audit), "audit.keep");
+  spawn_logged(first.get_executor(), copy_audit(*audit_, *store_, settings_.audit), "audit.copy");
   if (const auto interval = watchdog_interval()) spawn_logged(first.get_executor(), watchdog(*interval), "watchdog");
   std::vector<std::thread> threads;
   for (const auto& lane : lanes_) {

@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/log.hpp"
 #include "config/settings.hpp"
 #include "server/daemon.hpp"
+#include "web/openapi.hpp"
 
 namespace {
 
@@ -21,10 +23,11 @@ constexpr int kExitNoPermission = 77;  // EX_NOPERM of sysexits.h
 int main(int argc, char** argv) {
   CLI::App app{"berthd: SSH and HTTPS front door of a shared GPU box", "berthd"};
   std::string config = "/etc/berth/berth.toml";
-  bool check = false, example = false;
+  bool check = false, example = false, openapi = false;
   app.add_option("--config", config, "settings file")->capture_default_str()->type_name("FILE");
   app.add_flag("--check-config", check, "check the settings, say what is wrong with file and line, and end (0: fine, 2: not)");
   app.add_flag("--example-config", example, "print every key with its default and its meaning, and end");
+  app.add_flag("--openapi", openapi, "print the OpenAPI description of the HTTP API, and end");
   app.set_version_flag("--version", std::string("berthd ") + BERTH_VERSION);
   app.footer("Exit status: 0 ended in order, 1 could not start or broke, 2 wrong usage or settings, 77 started as root.");
   try {
@@ -34,6 +37,10 @@ int main(int argc, char** argv) {
   }
   if (example) {
     std::fputs(berth::example_toml().c_str(), stdout);
+    return 0;
+  }
+  if (openapi) {
+    std::printf("%s\n", berth::web::openapi_document(BERTH_VERSION).dump(1).c_str());
     return 0;
   }
   const berth::Result<berth::Settings> settings = berth::load_settings(config);

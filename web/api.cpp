@@ -4,18 +4,21 @@
 
 #include <charconv>
 
+#include "auth/audit.hpp"
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "web/cookies.hpp"
 #include "web/lane_server.hpp"
 #include "web/pages.hpp"
 #include "web/records.hpp"
+#include "web/scopes.hpp"
 
 namespace berth::web {
 namespace asio = boost::asio;
 namespace {
 
 constexpr Route kRoutes[] = {
+    {"GET", "/openapi.json", Need::anyone, get_openapi},
     {"GET", "/me", Need::user, get_me},
     {"POST", "/login/link", Need::anyone, post_login_link, kByBrowser},
     {"POST", "/login/code", Need::anyone, post_login_code, kByBrowser},
@@ -62,11 +65,16 @@ constexpr Route kRoutes[] = {
     {"POST", "/users/{name}/keys/rotate", Need::user, post_rotation},
     {"GET", "/sessions", Need::user, get_sessions},
     {"DELETE", "/sessions/{id}", Need::user, delete_session},
+    {"GET", "/tokens", Need::user, get_tokens},
+    {"POST", "/tokens", Need::user, post_token, kByBrowser | kBySsh},  // a token makes no token
+    {"DELETE", "/tokens/{id}", Need::user, delete_token},
     {"GET", "/status", Need::auditor, get_status},
     {"GET", "/audit", Need::auditor, get_audit},
     {"GET", "/audit/verify", Need::auditor, get_audit_verify},
     {"GET", "/settings", Need::auditor, get_settings},
     {"GET", "/events", Need::user, get_events, kByBrowser | kByAdminSocket},
+    {"GET", "/audit/export", Need::auditor, get_audit_export},
+    {"GET", "/audit/{number}", Need::auditor, get_audit_row},
     {"GET", "/backup", Need::admin, get_backup, kByAdminSocket},
 };
 
@@ -105,8 +113,9 @@ Found find_route(std::string_view method, std::string_view path) {
   return found;
 }
 
-std::string_view other_way(Faces faces) {
+std::string_view other_way(Faces faces, Via via) {
   if (faces == kByAdminSocket) return "Only the admin socket of the machine answers this.";
+  if ((faces & kByToken) == 0 && via == Via::token) return "An API token cannot be used for this.";
   if (faces == kBySsh) return "This works by SSH only: ssh HOST berth …";
   return faces == kByBrowser ? "This is for browsers." : "This is not answered here.";
 }
@@ -120,10 +129,17 @@ std::optional<Response> refuse(const LaneServer& lane, const Connection& client,
     return response;
   }
   if (found.route->need != Need::anyone && caller.actor.name.empty()) return error_response(401, "denied", "Log in first.");
-  if ((found.route->faces & face_of(caller.via)) == 0) return error_response(403, "denied", other_way(found.route->faces));
+  if ((found.route->faces & face_of(caller.via)) == 0) return error_response(403, "denied", other_way(found.route->faces, caller.via));
   if (auto forged = refuse_forgery(lane, client, caller, found.route->need)) return forged;
+  if (caller.via == Via::token && !scopes_allow(caller.scopes, *found.route)) return error_response(403, "denied", "The token's scopes do not allow this.");
   if (!meets(caller, found.route->need)) return error_response(403, "denied", "Your role does not allow this.");
   return std::nullopt;
+}
+
+// A refusal to somebody known is a decision about access. Strangers (401) are told apart at their login.
+void note_refusal(const LaneServer& lane, const auth::Actor& actor, std::string_view method, std::string_view pattern, std::string_view why) {
+  if (actor.name.empty()) return;
+  lane.services().audit.note_refusal(actor, "api.refused", std::string(method) + " " + std::string(pattern), std::string(why));
 }
 
 asio::awaitable<Result<nlohmann::json>> read_json(Connection& client, std::size_t limit) {
@@ -192,6 +208,10 @@ Result<bool> ApiCall::flag(std::string_view name, bool fallback) const {
   return found->get<bool>();
 }
 
+void ApiCall::audit(std::string action, std::string object, const Result<void>& outcome) const {
+  lane.services().audit.note(caller.actor, std::move(action), std::move(object), outcome ? "ok" : outcome.error().message);
+}
+
 Result<std::string> ApiCall::text(std::string_view name, std::optional<std::string> fallback) const {
   const auto found = body.find(name);
   if (found == body.end() || found->is_null()) {
@@ -214,7 +234,10 @@ std::string csrf_token(const LaneServer& lane, std::string_view cookie) {
 asio::awaitable<void> serve_api(LaneServer& lane, Connection& client, Caller caller) {
   Found found = find_route(client.head.method, client.head.path().substr(kApiPrefix.size()));
   auto refused = refuse(lane, client, caller, found);
+  const auth::Actor actor = caller.actor;
+  const std::string_view pattern = found.route ? found.route->pattern : std::string_view{};
   if (refused) {
+    if (refused->status == 403) note_refusal(lane, actor, client.head.method, pattern, "role, scope, face or origin");
     add_security_headers(*refused, false);
     (void)co_await client.send(std::move(*refused));
     co_return;
@@ -227,6 +250,7 @@ asio::awaitable<void> serve_api(LaneServer& lane, Connection& client, Caller cal
     log_error("web.api", {{"path", client.head.path()}, {"error", std::string_view(error.what())}});
   }
   if (reply && !*reply) co_return;
+  if (!reply && reply.error().kind == ErrorKind::denied) note_refusal(lane, actor, client.head.method, pattern, reply.error().message);
   Response response = reply ? std::move(**reply) : error_response(reply.error());
   add_security_headers(response, false);
   (void)co_await client.send(std::move(response));

@@ -15,11 +15,11 @@
 namespace berth::web {
 
 // By which way a caller comes, and sets of such ways.
-enum class Via : std::uint8_t { browser, admin_socket, ssh };
+enum class Via : std::uint8_t { browser, admin_socket, ssh, token };
 using Faces = std::uint8_t;
 constexpr Faces face_of(Via via) { return static_cast<Faces>(1U << static_cast<unsigned>(via)); }
-inline constexpr Faces kByBrowser = face_of(Via::browser), kByAdminSocket = face_of(Via::admin_socket), kBySsh = face_of(Via::ssh);
-inline constexpr Faces kByAll = kByBrowser | kByAdminSocket | kBySsh;
+inline constexpr Faces kByBrowser = face_of(Via::browser), kByAdminSocket = face_of(Via::admin_socket), kBySsh = face_of(Via::ssh), kByToken = face_of(Via::token);
+inline constexpr Faces kByAll = kByBrowser | kByAdminSocket | kBySsh | kByToken;
 
 // Who calls.
 struct Caller {
@@ -28,6 +28,7 @@ struct Caller {
   std::optional<auth::WebLogins::Valid> login;  // by browser
   std::string cookie;                           // of that browser
   std::string workspace;                        // over SSH: the one that the login names
+  std::string scopes;                           // of an API token
   bool admin_socket = false;                    // the same as via == Via::admin_socket
   bool is_admin() const { return actor.role == auth::Role::admin; }
   bool reads_all() const { return actor.role != auth::Role::user; }
@@ -50,6 +51,8 @@ struct ApiCall {
   // A whole number, or true or false, in the body; `fallback` when it is missing, Error{invalid} when it is something else.
   Result<std::optional<std::int64_t>> number(std::string_view name) const;
   Result<bool> flag(std::string_view name, bool fallback) const;
+  // A row of the audit trail about what this caller did; an object begins with the user it is about.
+  void audit(std::string action, std::string object, const Result<void>& outcome) const;
   // A string in the body; Error{invalid} when it is missing (without a fallback), or not a string.
   Result<std::string> text(std::string_view name, std::optional<std::string> fallback = std::nullopt) const;
 };
@@ -77,6 +80,8 @@ boost::asio::awaitable<void> serve_api(LaneServer& lane, Connection& client, Cal
 std::string csrf_token(const LaneServer& lane, std::string_view cookie);
 
 // Handlers, by file.
+// openapi.cpp
+boost::asio::awaitable<ApiReply> get_openapi(ApiCall& call);
 // api_login.cpp
 boost::asio::awaitable<ApiReply> get_me(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_login_link(ApiCall& call);
@@ -85,6 +90,10 @@ boost::asio::awaitable<ApiReply> get_login_code(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_logout(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_web_sessions(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_web_session(ApiCall& call);
+// api_tokens.cpp
+boost::asio::awaitable<ApiReply> post_token(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_tokens(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_token(ApiCall& call);
 // api_ssh.cpp
 boost::asio::awaitable<ApiReply> post_ssh_link(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_ssh_approve(ApiCall& call);
@@ -132,8 +141,6 @@ boost::asio::awaitable<ApiReply> delete_campaign(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_sessions(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_session(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_status(ApiCall& call);
-boost::asio::awaitable<ApiReply> get_audit(ApiCall& call);
-boost::asio::awaitable<ApiReply> get_audit_verify(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_backup(ApiCall& call);
 // api_box.cpp
 boost::asio::awaitable<ApiReply> get_settings(ApiCall& call);
@@ -141,5 +148,10 @@ boost::asio::awaitable<ApiReply> get_settings(ApiCall& call);
 nlohmann::json box_json();
 // api_events.cpp
 boost::asio::awaitable<ApiReply> get_events(ApiCall& call);
+// api_audit.cpp
+boost::asio::awaitable<ApiReply> get_audit(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_audit_row(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_audit_verify(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_audit_export(ApiCall& call);
 
 }  // namespace berth::web

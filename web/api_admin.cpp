@@ -1,4 +1,4 @@
-// Sessions, status, the audit trail and backups.
+// Sessions, status and backups.
 #include <fcntl.h>
 
 #include "auth/audit.hpp"
@@ -14,11 +14,6 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kDefaultRows = 200, kMaxRows = 10'000, kBackupPart = 256 * 1024;
-
-asio::awaitable<std::optional<std::int64_t>> verify_audit(const WebServices& services) {
-  const auto reader = services.store.open_reader();
-  co_return services.audit.verify(*reader);
-}
 
 asio::awaitable<Result<void>> send_file(ApiCall& call, int file) {
   Response head;
@@ -79,19 +74,6 @@ asio::awaitable<ApiReply> get_status(ApiCall& call) {
                            {"web_address", options.web_address}};
   status.update(box_json());
   co_return json_response(status);
-}
-
-asio::awaitable<ApiReply> get_audit(ApiCall& call) {
-  nlohmann::json items = nlohmann::json::array();
-  for (const auth::AuditRow& row : call.lane.services().audit.tail(*call.lane.reader, call.query_number("limit", kDefaultRows, kMaxRows))) items.push_back(to_json(row));
-  co_return list_response(std::move(items));
-}
-
-asio::awaitable<ApiReply> get_audit_verify(ApiCall& call) {
-  auto& background = call.lane.shared.background;
-  const auto broken = co_await asio::co_spawn(background, verify_audit(call.lane.services()), asio::use_awaitable);
-  if (broken) co_return json_response({{"ok", false}, {"first_broken", *broken}});
-  co_return json_response({{"ok", true}});
 }
 
 asio::awaitable<ApiReply> get_backup(ApiCall& call) {

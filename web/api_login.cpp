@@ -61,6 +61,7 @@ asio::awaitable<ApiReply> post_login_link(ApiCall& call) {
   auto made = co_await call.lane.services().logins.redeem_link(*token, call.client.peer.address, user_agent_of(call.client));
   if (!made) {
     ++call.lane.counters.logins_refused;
+    call.lane.services().audit.note_refusal({{}, auth::Role::user, call.client.peer.address, {}}, "web.login", "link", made.error().message);
     co_return made.error();
   }
   co_return logged_in(call, *made, {{"user", made->session.user}});

@@ -1,4 +1,5 @@
 // What only somebody who has just shown their SSH key may ask: a browser's login, and who they are.
+#include "auth/audit.hpp"
 #include "web/api.hpp"
 #include "web/lane_server.hpp"
 #include "web/records.hpp"
@@ -14,6 +15,7 @@ constexpr std::chrono::seconds kLinkLifetime{60};
 asio::awaitable<ApiReply> post_ssh_link(ApiCall& call) {
   auto token = co_await call.lane.services().logins.make_link(call.caller.actor);
   if (!token) co_return token.error();
+  call.audit("web.link", call.caller.actor.name, {});
   const std::string url = call.lane.shared.options.link_url + "/login#token=" + *token;
   co_return json_response({{"url", url}, {"expires_in_s", kLinkLifetime.count()}});
 }
@@ -23,7 +25,10 @@ asio::awaitable<ApiReply> post_ssh_approve(ApiCall& call) {
   if (!code) co_return code.error();
   auto& logins = call.lane.services().logins;
   const Result<auth::PendingLogin> pending = logins.find_code(*call.lane.reader, call.caller.actor, *code);
-  if (!pending) co_return pending.error();
+  if (!pending) {
+    call.lane.services().audit.note_refusal(call.caller.actor, "web.approve", call.caller.actor.name, pending.error().message);
+    co_return pending.error();
+  }
   auto approved = co_await logins.approve_code(call.caller.actor, *code);
   if (!approved) co_return approved.error();
   co_return json_response({{"user", call.caller.actor.name}, {"address", pending->address}, {"user_agent", pending->user_agent}});

@@ -72,10 +72,13 @@ asio::awaitable<Result<void>> stream_start(ApiCall& call, WorkspaceId id, std::s
 
 using ManagerAction = asio::awaitable<Result<void>> (workspaces::Manager::*)(Lane&, WorkspaceId);
 
-asio::awaitable<ApiReply> act(ApiCall& call, ManagerAction action) {
+std::string object_of(const WorkspaceId& id) { return id.user + "+" + id.name; }
+
+asio::awaitable<ApiReply> act(ApiCall& call, ManagerAction action, std::string_view name) {
   auto id = own_workspace(call);
   if (!id) co_return id.error();
   auto done = co_await (call.lane.services().manager.*action)(call.lane.lane, *id);
+  call.audit(std::string(name), object_of(*id), done);
   if (!done) co_return done.error();
   auto status = co_await status_json(call.lane, *id);
   if (!status) co_return status.error();
@@ -100,6 +103,7 @@ asio::awaitable<ApiReply> get_workspaces(ApiCall& call) {
 asio::awaitable<ApiReply> post_start(ApiCall& call) {
   auto id = own_workspace(call);
   if (!id) co_return id.error();
+  call.audit("workspace.start", object_of(*id), {});
   const auto task = call.lane.starts.begin(*id, false);
   if (call.client.head.find(Name::accept).find("text/event-stream") != std::string_view::npos) {
     auto streamed = co_await stream_start(call, *id, task);
@@ -119,8 +123,8 @@ asio::awaitable<ApiReply> post_start(ApiCall& call) {
   co_return json_response(*status);
 }
 
-asio::awaitable<ApiReply> post_stop(ApiCall& call) { co_return co_await act(call, &workspaces::Manager::stop); }
-asio::awaitable<ApiReply> post_reset(ApiCall& call) { co_return co_await act(call, &workspaces::Manager::reset); }
+asio::awaitable<ApiReply> post_stop(ApiCall& call) { co_return co_await act(call, &workspaces::Manager::stop, "workspace.stop"); }
+asio::awaitable<ApiReply> post_reset(ApiCall& call) { co_return co_await act(call, &workspaces::Manager::reset, "workspace.reset"); }
 
 asio::awaitable<ApiReply> delete_workspace(ApiCall& call) {
   auto id = own_workspace(call);
@@ -128,6 +132,7 @@ asio::awaitable<ApiReply> delete_workspace(ApiCall& call) {
   const bool with_home = call.query_flag("home");
   if (with_home && !call.caller.is_admin()) co_return Error{ErrorKind::denied, "only an admin may remove the home too"};
   auto removed = co_await call.lane.services().manager.remove(call.lane.lane, *id, with_home);
+  call.audit("workspace.remove", object_of(*id) + (with_home ? " with home" : ""), removed);
   if (!removed) co_return removed.error();
   co_return json_response(nlohmann::json::object());
 }

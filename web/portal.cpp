@@ -2,6 +2,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "auth/audit.hpp"
 #include "web/api.hpp"
 #include "web/cookies.hpp"
 #include "web/lane_server.hpp"
@@ -9,6 +10,7 @@
 #include "web/pages.hpp"
 #include "web/proxy.hpp"
 #include "web/records.hpp"
+#include "web/scopes.hpp"
 #include "web/workspace_origin.hpp"
 
 namespace berth::web {
@@ -17,7 +19,31 @@ namespace {
 
 bool is_api(std::string_view path) { return path == kApiPrefix || path.starts_with(std::string(kApiPrefix) + "/"); }
 
+constexpr std::string_view kBearer = "Bearer ";
+
+// Nobody (an empty name) when the token is not good.
+Caller token_caller(LaneServer& lane, const Connection& client) {
+  Caller caller;
+  caller.via = Via::token;
+  std::string_view secret = client.head.find(Name::authorization).substr(kBearer.size());
+  while (secret.starts_with(' ')) secret.remove_prefix(1);
+  const auto valid = lane.services().tokens.check(*lane.reader, secret, client.peer.address);
+  if (!valid) {
+    lane.services().audit.note_refusal({{}, auth::Role::user, client.peer.address, {}}, "api.login", "token", "not a good token");
+    return caller;
+  }
+  caller.actor = {valid->user.name, valid->user.role, client.peer.address + " token " + valid->token.id, valid->token.key_fingerprint};
+  caller.scopes = valid->token.scopes;
+  return caller;
+}
+
+bool has_bearer(const Connection& client) {
+  const std::string_view field = client.head.find(Name::authorization);
+  return field.size() >= kBearer.size() && equals_ignoring_case(field.substr(0, kBearer.size()), kBearer);
+}
+
 Caller browser_caller(LaneServer& lane, const Connection& client) {
+  if (has_bearer(client)) return token_caller(lane, client);
   Caller caller;
   caller.actor.source = client.peer.address;
   caller.cookie = std::string(cookie_value(client.head.find(Name::cookie), kSessionCookie));
@@ -75,7 +101,8 @@ asio::awaitable<std::optional<Response>> service_page(LaneServer& lane, const Co
   if (path == "/readyz") co_return ready_response(lane);
   if (path != "/metrics") co_return std::nullopt;
   // Who is logged in, and how often, is nobody's business outside the machine.
-  if (!caller.admin_socket && !caller.reads_all() && !is_loopback(client.peer.address))
+  const bool too_narrow = caller.via == Via::token && !has_scope(caller.scopes, "all") && !has_scope(caller.scopes, "read");
+  if (!caller.admin_socket && (!caller.reads_all() || too_narrow) && !is_loopback(client.peer.address))
     co_return error_response(403, "denied", "Metrics are for this machine, admins and auditors.");
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -103,6 +130,13 @@ asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client,
 asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client) {
   const std::string_view path = client.head.path();
   if (is_api(path)) {
+    // Which of two logins a request means is not guessed.
+    if (has_bearer(client) && !cookie_value(client.head.find(Name::cookie), kSessionCookie).empty()) {
+      Response both = error_response(400, "invalid", "Send either a token or the session's cookie, not both.");
+      add_security_headers(both, false);
+      (void)co_await client.send(std::move(both));
+      co_return;
+    }
     Caller caller = browser_caller(lane, client);
     co_return co_await serve_api(lane, client, std::move(caller));
   }

@@ -68,6 +68,27 @@ json to_json(const auth::SessionRecord& session) {
           {"outcome", session.outcome}};
 }
 
+json to_json(const auth::ApiToken& token, Timestamp now) {
+  json scopes = json::array();
+  for (std::string_view rest = token.scopes; !rest.empty();) {
+    const std::size_t end = rest.find(' ');
+    scopes.push_back(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  }
+  const char* state = token.revoked_at != Timestamp{} ? "revoked" : token.expires_at <= now ? "expired" : token.usable ? "active" : "dead";
+  return {{"id", token.id},
+          {"name", token.name},
+          {"user", token.user},
+          {"key_fingerprint", token.key_fingerprint},
+          {"scopes", std::move(scopes)},
+          {"state", state},
+          {"created_at", time_json(token.created_at)},
+          {"expires_at", time_json(token.expires_at)},
+          {"revoked_at", time_json(token.revoked_at)},
+          {"last_used_at", time_json(token.last_used_at)},
+          {"last_used_from", token.last_used_from}};
+}
+
 json to_json(const auth::AuditRow& row) {
   return {{"number", row.number}, {"at", time_json(row.at)},   {"actor", row.actor},     {"source", row.source}, {"key_fingerprint", row.key_fingerprint},
           {"action", row.action}, {"object", row.object}, {"outcome", row.outcome}, {"hash", row.hash}};

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auth/key_policy.hpp"
+#include "auth/tokens.hpp"
 #include "web/response.hpp"
 #include "workspaces/manager.hpp"
 
@@ -14,6 +15,7 @@ nlohmann::json to_json(const auth::User& user, std::int64_t keys);
 nlohmann::json to_json(const auth::Key& key, const auth::KeyVerdict& verdict);
 nlohmann::json to_json(const auth::WebSession& session, std::string_view current_id);
 nlohmann::json to_json(const auth::SessionRecord& session);
+nlohmann::json to_json(const auth::ApiToken& token, Timestamp now);
 nlohmann::json to_json(const auth::AuditRow& row);
 nlohmann::json to_json(const workspaces::WorkspaceStatus& status);
 

@@ -8,6 +8,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <mutex>
 
+#include "auth/audit.hpp"
 #include "auth/host_keys.hpp"
 #include "auth/sessions.hpp"
 #include "base/log.hpp"
@@ -87,6 +88,7 @@ void WebServer::Impl::reload_certificate() {
     return;
   }
   log_info("web.certificate", {{"fingerprint", loaded->fingerprint}});
+  shared.services.audit.note({"berthd", auth::Role::admin, "-", {}}, "tls.reload", loaded->fingerprint, "ok");
   const std::lock_guard lock(mutex);
   identity = std::move(*loaded);
   for (const auto& server : shared.lanes) {

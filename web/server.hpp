@@ -26,6 +26,7 @@ class Audit;
 class Campaigns;
 class Directory;
 class Sessions;
+class Tokens;
 class WebLogins;
 }  // namespace berth::auth
 namespace berth::workspaces {
@@ -84,6 +85,7 @@ struct WebServices {
   auth::Directory& directory;
   auth::Campaigns& campaigns;
   auth::WebLogins& logins;
+  auth::Tokens& tokens;
   auth::Sessions& sessions;
   auth::Audit& audit;
   workspaces::Manager& manager;

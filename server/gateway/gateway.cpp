@@ -108,10 +108,13 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
   if (!services_.options.banner.empty()) session->send_banner(services_.options.banner);
   std::string last_user;
   std::string last_why = "no key was tried";
+  bool known_key = false;
   for (;;) {
     Result<ssh::AuthRequest> request = co_await session->next_auth_request();
     if (!request) {
       failed_logins_.fetch_add(1, std::memory_order_relaxed);
+      // Who spoke no SSH or gave no name was no login; known keys have had their row.
+      if (!last_user.empty() && !known_key) services_.audit.note_refusal({{}, auth::Role::user, client, {}}, "ssh.login", last_user, last_why);
       log_info("ssh.login_failed", {{"user", last_user.substr(0, 64)}, {"from", client}, {"why", last_why}, {"end", request.error().message}});
       co_return nullptr;
     }
@@ -123,6 +126,7 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     if (request->is_signed) touch = auth::check_touch(decision.key, services_.directory.policy(), services_.clock.now(), request->authenticator_flags.value_or(0));
     const bool allowed = id && request->method == "publickey" && decision.allowed() && touch == auth::KeyRefusal::none;
     last_why = decision.allowed() ? auth::words_of(touch) : decision.why();
+    known_key = decision.key.id != 0;
     if (!allowed || !request->is_signed) {
       if (!allowed) note_refusal(services_, decision, last_why, client, request->is_signed);
       session->answer_auth(allowed);

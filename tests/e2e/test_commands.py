@@ -151,5 +151,5 @@ def test_an_admin_ends_a_command(box, ada):
     session = wait_until(lambda: next((s for s in box.sessions("ada") if s["kind"] == "gateway"), None), "it is listed")
     assert session["detail"] == "berth workspace remove"
     box.berth("session", "kill", session["id"])
-    out, _ = process.communicate(timeout=20)
-    assert process.returncode == 255 and b"admin-socket" in out
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 255 and b"admin-socket" in out + err

@@ -1,5 +1,7 @@
 #include "cli/app.hpp"
 
+#include <algorithm>
+
 #include "tests/unit/cli/fixture.hpp"
 
 namespace berth::cli {
@@ -10,7 +12,9 @@ TEST_F(CliTest, HelpListsCommandsAndExitCodes) {
   EXPECT_EQ(ran.code, 0);
   for (const Command& command : all_commands()) {
     const bool shown = ran.out.find("\n  " + std::string(command.noun) + " ") != std::string::npos;
-    EXPECT_EQ(shown, (command.faces & kAdminSocket) != 0) << command.noun;
+    const auto all = all_commands();
+    const bool here = std::any_of(all.begin(), all.end(), [&](const Command& other) { return other.noun == command.noun && (other.faces & kAdminSocket) != 0; });
+    EXPECT_EQ(shown, here) << command.noun;
   }
   for (const ExitCodeRow& row : kExitCodes) EXPECT_NE(ran.out.find(row.meaning), std::string::npos);
   EXPECT_EQ(berth_alone({"help"}).out, ran.out);
@@ -39,7 +43,7 @@ TEST_F(CliTest, WrongWordsAreUsageErrors) {
     EXPECT_TRUE(ran.err.starts_with("berth: ")) << ran.err;
   }
   EXPECT_EQ(berth({"user", "lst"}).err,
-            "berth: 'lst' is no command of 'berth user': add, list, show, disable, enable, except, exceptions, remove\nSee: berth user --help\n");
+            "berth: 'lst' is no command of 'berth user': add, list, show, disable, enable, except, exceptions, role, remove\nSee: berth user --help\n");
   EXPECT_TRUE(server.seen().empty());
 }
 

@@ -1,4 +1,6 @@
 // The HTTP API on both faces: who may what, logins, and that a revocation ends what rests on it.
+#include <algorithm>
+
 #include "tests/unit/web/harness.hpp"
 #include "web/api.hpp"
 
@@ -14,6 +16,7 @@ class Api : public WebTest {
 // A path of each route, with parameters filled in; the body that its handler wants.
 struct Example { std::string_view pattern, method; const char *path, *body; };
 constexpr Example kExamples[] = {
+    {"/openapi.json", "GET", "/openapi.json", ""},
     {"/me", "GET", "/me", ""},
     {"/login/link", "POST", "/login/link", R"({"token":"x"})"},
     {"/login/code", "POST", "/login/code", ""},
@@ -62,6 +65,11 @@ constexpr Example kExamples[] = {
     {"/audit/verify", "GET", "/audit/verify", ""},
     {"/events", "GET", "/events", ""},
     {"/settings", "GET", "/settings", ""},
+    {"/audit/export", "GET", "/audit/export", ""},
+    {"/audit/{number}", "GET", "/audit/1", ""},
+    {"/tokens", "GET", "/tokens", ""},
+    {"/tokens", "POST", "/tokens", R"({"name":"not a name"})"},
+    {"/tokens/{id}", "DELETE", "/tokens/none", ""},
     {"/backup", "GET", "/backup", ""},
     {"/logout", "POST", "/logout", ""},
     {"/ssh/link", "POST", "/ssh/link", ""},
@@ -98,6 +106,36 @@ TEST_F(Api, EveryRouteAsksForItsRole) {
     }
     EXPECT_EQ(admin_call(method, path, example->body).status == 403, (route.faces & kByAdminSocket) == 0);
   }
+}
+
+TEST_F(Api, TheAuditTrailIsReadInParts) {
+  const Login ada = login("ada"), otto = login("otto", auth::Role::auditor);
+  const auto ask = [&](const std::string& query) { return get("/api/v1/audit" + query, cookie_line(otto)); };
+  EXPECT_EQ(ask("?since=yesterday").status, 400);
+  EXPECT_EQ(ask("?after=-1").status, 400);
+  EXPECT_EQ(ask("?user=ada&action=key").json()["items"].size(), 1U);
+  const nlohmann::json page = ask("?after=0&limit=2").json();
+  EXPECT_EQ(page["items"][0]["number"], 1);
+  EXPECT_EQ(page["next"], 2);
+  EXPECT_EQ(ask("/2").json()["number"], 2);
+  EXPECT_EQ(ask("/999").status, 404);
+  EXPECT_EQ(ask("/x").status, 404);
+  // What is refused is a row, and a wait ends with it.
+  const std::string newest = ask("?limit=1").json()["next"].dump();
+  EXPECT_EQ(get("/api/v1/users", cookie_line(ada)).status, 403);
+  const nlohmann::json refused = ask("?after=" + newest + "&wait_s=30").json()["items"][0];
+  EXPECT_EQ(refused["action"], "api.refused");
+  EXPECT_EQ(refused["actor"], "ada");
+  EXPECT_EQ(refused["object"], "GET /users");
+  const Answer all = ask("/export");
+  EXPECT_EQ(all.field("Content-Type"), "application/x-ndjson");
+  EXPECT_GE(std::count(all.body.begin(), all.body.end(), '\n'), refused["number"].get<int>());  // the export is a row too
+  const nlohmann::json verdict = ask("/verify").json();
+  const std::string anchor = "?number=" + verdict["head"]["number"].dump() + "&hash=" + verdict["head"]["hash"].get<std::string>();
+  EXPECT_EQ(ask("/verify" + anchor).json()["anchor"], "matches");
+  EXPECT_EQ(ask("/verify" + anchor + "0").json()["ok"], false);
+  EXPECT_EQ(ask("/verify?number=9999&hash=x").json()["anchor"], "missing");
+  EXPECT_EQ(ask("/verify?hash=x").status, 400);
 }
 
 TEST_F(Api, SshSpeaksForTheUserAsTheyAreNow) {

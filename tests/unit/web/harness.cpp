@@ -286,6 +286,7 @@ WebTest::WebTest(WebLimits limits)
       directory(std::make_unique<auth::Directory>(*store, clock, default_settings().keys)),
       campaigns(std::make_unique<auth::Campaigns>(*store, clock, *directory)),
       logins(std::make_unique<auth::WebLogins>(*store, clock, std::chrono::hours(12), default_settings().keys)),
+      tokens(std::make_unique<auth::Tokens>(*store, clock, default_settings().keys)),
       sessions(std::make_unique<auth::Sessions>(*store, clock)), audit(std::make_unique<auth::Audit>(*store, clock)), manager(make_fake_manager(fake)) {
   write_text(dir.path() / "ui/index.html", "<title>Berth</title>");
   write_text(dir.path() / "ui/assets/app-1a2b.js", "let berth = 1;");
@@ -298,7 +299,7 @@ WebTest::WebTest(WebLimits limits)
   options.state_dir = dir.path();
   options.ui_dir = dir.path() / "ui";
   options.limits = limits;
-  server = WebServer::create(options, WebServices{*store, clock, *directory, *campaigns, *logins, *sessions, *audit, *manager, {}, {}}).value();
+  server = WebServer::create(options, WebServices{*store, clock, *directory, *campaigns, *logins, *tokens, *sessions, *audit, *manager, {}, {}}).value();
   const auto listen = [&](Face face, Transport transport) {
     auto acceptor = listen_tcp(lane, "127.0.0.1", 0).value();
     const std::uint16_t port = acceptor.local_endpoint().port();

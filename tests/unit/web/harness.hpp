@@ -12,6 +12,7 @@
 #include "auth/campaigns.hpp"
 #include "auth/migrations.hpp"
 #include "auth/sessions.hpp"
+#include "auth/tokens.hpp"
 #include "auth/web_logins.hpp"
 #include "base/encoding.hpp"
 #include "tests/support/fake_clock.hpp"
@@ -123,6 +124,7 @@ class WebTest : public testing::Test {
   std::unique_ptr<auth::Directory> directory;
   std::unique_ptr<auth::Campaigns> campaigns;
   std::unique_ptr<auth::WebLogins> logins;
+  std::unique_ptr<auth::Tokens> tokens;
   std::unique_ptr<auth::Sessions> sessions;
   std::unique_ptr<auth::Audit> audit;
   FakeWorkspaces fake;

@@ -1,0 +1,56 @@
+// berth token …
+#include <ostream>
+
+#include "base/human.hpp"
+#include "base/views.hpp"
+#include "cli/interact.hpp"
+
+namespace berth::cli {
+
+using nlohmann::json;
+
+Outcome<> token_create(const Invocation& given, const Context& context) {
+  json body = {{"name", given["NAME"]}};
+  if (given.has("--scope")) {
+    json scopes = json::array();
+    const std::string words = given["--scope"];
+    for (std::string_view rest = words; !rest.empty();) {
+      const std::size_t end = rest.find(',');
+      if (end != 0) scopes.push_back(rest.substr(0, end));
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+    body["scopes"] = std::move(scopes);
+  }
+  if (given.has("--expires")) {
+    const Timestamp now = context.clock.now();
+    const Outcome<Timestamp> expires = parse_expiry(given["--expires"], now);
+    if (!expires) return expires.error();
+    body["lifetime_s"] = std::chrono::duration_cast<std::chrono::seconds>(*expires - now).count();
+  }
+  const Outcome<json> made = context.api.post("/tokens", body);
+  if (!made) return made.error();
+  const json token = made->is_object() ? made->value("token", json()) : json();
+  // The secret alone on standard output, so that it can be piped to where it is kept.
+  if (!context.json) {
+    context.streams.err << "This is the only time that the token is shown. It works until " << printable(text_field(token, "expires_at"))
+                        << "; to end it before: berth token revoke " << printable(text_field(token, "id")) << "\n";
+  }
+  print_answer(context, *made, printable(text_field(*made, "secret")) + "\n");
+  return {};
+}
+
+Outcome<> token_list(const Invocation& given, const Context& context) {
+  const Outcome<json> tokens = context.api.items("/tokens" + whose_query(given, context));
+  if (!tokens) return tokens.error();
+  print_answer(context, {{"items", *tokens}}, views::tokens(*tokens, context.clock.now(), context.streams.style), "no tokens");
+  return {};
+}
+
+Outcome<> token_revoke(const Invocation& given, const Context& context) {
+  const Outcome<json> revoked = context.api.remove("/tokens/" + percent_encode(given["ID"]));
+  if (!revoked) return revoked.error();
+  print_answer(context, *revoked, "revoked " + printable(given["ID"]) + "\n");
+  return {};
+}
+
+}  // namespace berth::cli
