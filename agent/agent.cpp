@@ -24,6 +24,9 @@ constexpr Operation kOperations[] = {
     {"exec", &Agent::exec, true},
     {"resize", &Agent::resize, false},
     {"signal", &Agent::signal, false},
+    {"terminals", &Agent::terminals, false},
+    {"attach", &Agent::attach, true},
+    {"hangup", &Agent::hangup, false},
     {"connect", &Agent::connect, true},
     {"listen", &Agent::listen, true},
     {"credit", &Agent::credit, false},
@@ -46,20 +49,20 @@ void signal_descendants(int number) {
 }  // namespace
 
 Agent::Agent(Loop& loop, std::string socket_path, User user)
-    : loop_(loop), user_(std::move(user)), sessions_(children_, user_), sockets_(loop), services_(loop, children_, user_),
+    : loop_(loop), user_(std::move(user)), sessions_(children_, user_), terminals_(loop, children_, user_), sockets_(loop), services_(loop, children_, user_),
       dialer_(loop, std::move(socket_path),
-              {[this](const auto& connection, std::string_view text) { handle(connection, text); },
+              {[this](const auto& connection, std::string_view text, Descriptors descriptors) { handle(connection, text, std::move(descriptors)); },
                [this](const auto& connection) { sockets_.connection_lost(connection->id()); }}) {}
 
 void Agent::start() { dialer_.start(); }
 
-void Agent::handle(const std::shared_ptr<Connection>& connection, std::string_view text) {
+void Agent::handle(const std::shared_ptr<Connection>& connection, std::string_view text, Descriptors descriptors) {
   Reply reply{connection, 0};
   try {
     if (!tunnels::wire::shallow(text)) throw BadRequest("the message nests too deeply");
     json message = json::parse(text, nullptr, false);
     if (!message.is_object()) throw BadRequest("the message is no JSON object");
-    Request request{message, reply, connection->id()};
+    Request request{message, reply, connection->id(), descriptors};
     request.reply.op = reply.op = request.number("op", UINT64_MAX);
     const Operation* operation = find_operation(request.text("type"));
     if (!operation) throw BadRequest("unknown operation '" + request.text("type").substr(0, 64) + "'");
@@ -72,10 +75,19 @@ void Agent::handle(const std::shared_ptr<Connection>& connection, std::string_vi
   }
 }
 
+void Agent::exec(const Request& request) {
+  if (request.has("pty")) terminals_.exec(request);
+  else sessions_.exec(request);
+}
+
+void Agent::signal(const Request& request) {
+  if (!sessions_.signal(request)) terminals_.signal(request);
+}
+
 void Agent::report(const Request& request) {
   Usage usage = measure_usage();
   request.reply.done({{"cpu_us", usage.cpu_us}, {"memory_bytes", usage.memory_bytes}, {"processes", usage.processes},
-                      {"load1", usage.load1}, {"sessions", sessions_.count()}, {"services", services_.report()}});
+                      {"load1", usage.load1}, {"sessions", sessions_.count() + terminals_.count()}, {"services", services_.report()}});
 }
 
 void Agent::child_ended() {
@@ -87,8 +99,10 @@ void Agent::stop() {
   if (stopping_) return;
   stopping_ = true;
   services_.stop_restarting();
-  sessions_.signal_all(SIGHUP);
-  sessions_.signal_all(SIGCONT);  // a stopped job must run to see the hang-up
+  for (int number : {SIGHUP, SIGCONT}) {  // a stopped job must run to see the hang-up
+    sessions_.signal_all(number);
+    terminals_.signal_all(number);
+  }
   loop_.after(kHangupToTerm, [this] { terminate_all(); });
   child_ended();
 }

@@ -11,6 +11,7 @@
 #include "agent/services.hpp"
 #include "agent/sessions.hpp"
 #include "agent/sockets.hpp"
+#include "agent/terminals.hpp"
 #include "agent/user.hpp"
 
 namespace berth::agent {
@@ -20,13 +21,16 @@ class Agent {
   Agent(Loop& loop, std::string socket_path, User user);
   void start();  // dials
   // One message of berthd. Whatever it is, the agent lives on: what it does not understand is answered with an error.
-  void handle(const std::shared_ptr<Connection>& connection, std::string_view text);
+  void handle(const std::shared_ptr<Connection>& connection, std::string_view text, Descriptors descriptors = {});
   void child_ended();  // SIGCHLD
   void stop();         // SIGTERM: hang up, terminate, after a grace kill; the loop stops when all are gone
 
-  void exec(const Request& request) { sessions_.exec(request); }
-  void resize(const Request& request) { sessions_.resize(request); }
-  void signal(const Request& request) { sessions_.signal(request); }
+  void exec(const Request& request);
+  void resize(const Request& request) { terminals_.resize(request); }
+  void signal(const Request& request);
+  void terminals(const Request& request) { terminals_.list(request); }
+  void attach(const Request& request) { terminals_.attach(request); }
+  void hangup(const Request& request) { terminals_.hang_up(request); }
   void connect(const Request& request) { sockets_.connect(request); }
   void listen(const Request& request) { sockets_.listen(request); }
   void credit(const Request& request) { sockets_.credit(request); }
@@ -43,6 +47,7 @@ class Agent {
   User user_;
   Children children_;
   Sessions sessions_;
+  Terminals terminals_;
   Sockets sockets_;
   Services services_;
   Dialer dialer_;

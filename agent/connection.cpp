@@ -46,7 +46,7 @@ void Connection::read_all() {
     auto received = wire::receive(socket_.get(), read_buffer);
     if (received.status == wire::Status::again) return;
     if (received.status != wire::Status::ok) return close();
-    handlers_.message(shared_from_this(), received.text);
+    handlers_.message(shared_from_this(), received.text, std::move(received.descriptors));
   }
 }
 

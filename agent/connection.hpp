@@ -13,10 +13,12 @@
 
 namespace berth::agent {
 
+using Descriptors = std::vector<FileDescriptor>;
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   struct Handlers {
-    std::function<void(const std::shared_ptr<Connection>&, std::string_view text)> message;
+    std::function<void(const std::shared_ptr<Connection>&, std::string_view text, Descriptors descriptors)> message;
     std::function<void(const std::shared_ptr<Connection>&)> closed;  // once, never from inside send()
   };
   Connection(Loop& loop, FileDescriptor socket, Handlers handlers);

@@ -74,7 +74,7 @@ void Dialer::dial() {
   auto socket = connect_to(path_);
   if (!socket) return dial_later();
   Connection::Handlers handlers{
-      [this](const auto& connection, std::string_view text) { on_message(connection, text); },
+      [this](const auto& connection, std::string_view text, Descriptors descriptors) { on_message(connection, text, std::move(descriptors)); },
       [this](const auto& connection) { on_closed(connection); }};
   greeting_ = std::make_shared<Connection>(loop_, std::move(socket), std::move(handlers));
   greeting_->start();
@@ -103,8 +103,8 @@ bool Dialer::take_welcome(std::string_view text) {
   return true;
 }
 
-void Dialer::on_message(const std::shared_ptr<Connection>& connection, std::string_view text) {
-  if (connection != greeting_) return handlers_.request(connection, text);
+void Dialer::on_message(const std::shared_ptr<Connection>& connection, std::string_view text, Descriptors descriptors) {
+  if (connection != greeting_) return handlers_.request(connection, text, std::move(descriptors));
   loop_.cancel(welcome_limit_);
   if (!take_welcome(text)) return connection->close();
   welcomed_.push_back(std::move(greeting_));

@@ -16,7 +16,7 @@ namespace berth::agent {
 class Dialer {
  public:
   struct Handlers {
-    std::function<void(const std::shared_ptr<Connection>&, std::string_view text)> request;
+    std::function<void(const std::shared_ptr<Connection>&, std::string_view text, Descriptors descriptors)> request;
     std::function<void(const std::shared_ptr<Connection>&)> lost;
   };
   Dialer(Loop& loop, std::string path, Handlers handlers);
@@ -30,7 +30,7 @@ class Dialer {
   void dial();
   void dial_later();
   void watch_directory();
-  void on_message(const std::shared_ptr<Connection>& connection, std::string_view text);
+  void on_message(const std::shared_ptr<Connection>& connection, std::string_view text, Descriptors descriptors);
   void on_closed(const std::shared_ptr<Connection>& connection);
   bool take_welcome(std::string_view text);
 

@@ -33,6 +33,7 @@ struct Request {
   const nlohmann::json& fields;
   Reply reply;
   std::uint64_t connection_id = 0;
+  std::vector<FileDescriptor>& descriptors;  // what came with it; closed after it unless taken
 
   bool has(const char* key) const { return fields.contains(key); }
   std::string text(const char* key) const;                           // must be there

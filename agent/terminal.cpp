@@ -62,8 +62,8 @@ void apply_modes(std::string_view modes, termios& settings) {
 
 Result<Terminal> open_terminal(const WindowSize& size, std::string_view modes) {
   Terminal terminal;
-  terminal.master.reset(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
-  if (!terminal.master) terminal.master.reset(::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  terminal.master.reset(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  if (!terminal.master) terminal.master.reset(::open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
   if (!terminal.master) return errno_error("opening a terminal", errno);
   int unlock = 0;
   unsigned number = 0;
@@ -83,13 +83,6 @@ Result<Terminal> open_terminal(const WindowSize& size, std::string_view modes) {
   winsize window = to_winsize(size);
   ::ioctl(terminal.slave.get(), TIOCSWINSZ, &window);
   return terminal;
-}
-
-void resize_terminal(const std::string& name, const WindowSize& size) {
-  FileDescriptor slave(::open(name.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
-  if (!slave) return;
-  winsize window = to_winsize(size);
-  ::ioctl(slave.get(), TIOCSWINSZ, &window);
 }
 
 }  // namespace berth::agent

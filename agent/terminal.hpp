@@ -16,14 +16,12 @@ struct WindowSize {
 };
 
 struct Terminal {
-  FileDescriptor master;  // the only one there is: when its last holder closes it, the kernel hangs up the session
+  FileDescriptor master;  // the only one there is, non-blocking: when it is closed, the kernel hangs up the session
   FileDescriptor slave;
   std::string name;  // /dev/pts/N
 };
 
 Result<Terminal> open_terminal(const WindowSize& size, std::string_view modes);
-// By name, since the master has been given away. Fine when the terminal is gone.
-void resize_terminal(const std::string& name, const WindowSize& size);
 
 // Encoded terminal modes (RFC 4254 section 8) on top of `settings`. Unknown opcodes are skipped; what is cut off is ignored.
 void apply_modes(std::string_view modes, termios& settings);

@@ -29,6 +29,7 @@ struct Globals {
 };
 
 constexpr std::string_view kBesides =
+    "ssh -t HOST berth attach shows a terminal again whose connection was lost (berth attach --help).\n"
     "Everything else that you run goes to your workspace; NAME+other@HOST is your workspace 'other'.\n";
 
 std::string exit_code_help() {

@@ -77,6 +77,7 @@ std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, 
   return options;
 }
 
+// How users reach us, for advice.
 std::string ssh_command(const Settings& settings) {
   const std::string port = settings.ssh.public_port == 22 ? "" : "-p " + std::to_string(settings.ssh.public_port) + " ";
   return "ssh " + port + settings.ssh.public_host;
@@ -98,6 +99,7 @@ web::WebOptions web_options(const Settings& settings, const std::string& version
   options.private_key_file = settings.web.private_key;
   options.session_lifetime = settings.web.session_lifetime;
   options.settings = settings.in_force;
+  options.keep_terminals = settings.ssh.keep_terminals;
   return options;
 }
 

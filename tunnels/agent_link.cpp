@@ -1,9 +1,17 @@
 #include "tunnels/agent_link.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <span>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/human.hpp"
 #include "tunnels/link.hpp"
 
 namespace berth::tunnels {
@@ -14,6 +22,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kAnswerLimit{10'000}, kConnectLimit{30'000}, kStopLimit{15'000}, kReportLimit{5'000};
+constexpr std::size_t kMostTerminals = 64;  // that the agent may list
 
 // Closes the link when the last AgentLink, Process and Listener of it is gone.
 class Handle {
@@ -47,17 +56,56 @@ std::optional<T> number_of(const json& fields, const char* key) {
   return static_cast<T>(value);
 }
 
+// The two ends of a pipe: ours is non-blocking and stays here, theirs goes to the agent. Each has an open file of its own.
+struct Pipe {
+  FileDescriptor ours, theirs;
+};
+
+enum class Direction { to_workspace, from_workspace };
+
+// Room for four times the kernel's default lets a relay move more in each call; what carries little takes less of the quota that
+// the kernel gives to all of berthd (fs.pipe-user-pages-soft). Refused over it: fine.
+constexpr int kBulk = 256 * 1024, kWords = 16 * 1024, kKeys = 4 * 1024;
+
+Result<Pipe> make_pipe(Direction direction, int bytes) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("making a pipe", errno);
+  FileDescriptor read_end(ends[0]), write_end(ends[1]);
+  // Programs open /dev/stdin and /dev/stderr by name, and the workspace's user is not ours. Nobody finds an unnamed pipe who does not hold it.
+  ::fchmod(read_end.get(), 0666);
+  ::fcntl(write_end.get(), F_SETPIPE_SZ, bytes);
+  Pipe made = direction == Direction::to_workspace ? Pipe{std::move(write_end), std::move(read_end)} : Pipe{std::move(read_end), std::move(write_end)};
+  if (::fcntl(made.ours.get(), F_SETFL, O_NONBLOCK) < 0) return errno_error("making a pipe", errno);
+  return made;
+}
+
+// stdin, stdout and, without a terminal, stderr.
+struct Plumbing {
+  std::vector<FileDescriptor> ours, theirs;
+};
+
+Result<Plumbing> make_plumbing(bool terminal) {
+  constexpr int kTerminal[] = {kKeys, kWords}, kProcess[] = {kBulk, kBulk, kWords};
+  Plumbing plumbing;
+  for (const int bytes : terminal ? std::span<const int>(kTerminal) : std::span<const int>(kProcess)) {
+    auto made = make_pipe(plumbing.ours.empty() ? Direction::to_workspace : Direction::from_workspace, bytes);
+    if (!made) return made.error();
+    plumbing.ours.push_back(std::move(made->ours));
+    plumbing.theirs.push_back(std::move(made->theirs));
+  }
+  return plumbing;
+}
+
 class LinkedProcess final : public Process {
  public:
-  LinkedProcess(std::shared_ptr<Handle> handle, Link::Asked asked, std::int64_t pid)
-      : handle_(std::move(handle)), op_(asked.op), operation_(std::move(asked.operation)), pid_(pid) {}
-  // The link's table keeps the operation until the exit is told: what was not taken must not stay open that long.
-  ~LinkedProcess() override { operation_->descriptors.clear(); }
+  LinkedProcess(std::shared_ptr<Handle> handle, Link::Asked asked, std::int64_t pid, std::vector<FileDescriptor> pipes, std::string terminal, View view)
+      : handle_(std::move(handle)), op_(asked.op), operation_(std::move(asked.operation)), pid_(pid), pipes_(std::move(pipes)),
+        terminal_(std::move(terminal)), view_(std::move(view)) {}
+  ~LinkedProcess() override { operation_->changes = nullptr; }
   std::int64_t pid() const override { return pid_; }
-  FileDescriptor take_terminal() override { return take(Expected::terminal, 0); }
-  FileDescriptor take_stdin() override { return take(Expected::pipes, 0); }
-  FileDescriptor take_stdout() override { return take(Expected::pipes, 1); }
-  FileDescriptor take_stderr() override { return take(Expected::pipes, 2); }
+  FileDescriptor take_stdin() override { return take(0); }
+  FileDescriptor take_stdout() override { return take(1); }
+  FileDescriptor take_stderr() override { return take(2); }
 
   void resize(std::uint32_t columns, std::uint32_t rows, std::uint32_t width_pixels, std::uint32_t height_pixels) override;
   void signal(std::string_view name) override {
@@ -68,18 +116,26 @@ class LinkedProcess final : public Process {
     auto operation = operation_;  // this object may go while it waits
     while (!operation->ended) co_await next_change(*operation);
     if (operation->lost) co_return Error{ErrorKind::closed, "the workspace went away"};
+    if (operation->detached) co_return Error{ErrorKind::conflict, "detached: " + *operation->detached};
     co_return operation->exit;
   }
 
- private:
-  FileDescriptor take(Expected expected, std::size_t index) {
-    if (operation_->expected != expected || index >= operation_->descriptors.size()) return {};
-    return std::move(operation_->descriptors[index]);
+  std::string terminal() const override { return terminal_; }
+  void hang_up() override {
+    if (!terminal_.empty()) (*handle_)->tell({{"type", "hangup"}, {"op", op_}, {"id", terminal_}});
   }
+  void on_change(std::function<void(const TerminalChange&)> changed) override { operation_->changes = std::move(changed); }
+  View view() const override { return view_; }
+
+ private:
+  FileDescriptor take(std::size_t index) { return index < pipes_.size() ? std::move(pipes_[index]) : FileDescriptor(); }
   std::shared_ptr<Handle> handle_;
   std::uint64_t op_;
   std::shared_ptr<Operation> operation_;
   std::int64_t pid_;
+  std::vector<FileDescriptor> pipes_;
+  std::string terminal_;
+  View view_;
 };
 
 std::uint32_t side(std::uint32_t value) { return std::min<std::uint32_t>(value, 65535); }
@@ -140,8 +196,44 @@ json encode_exec(const ExecOptions& options) {
   if (options.pty)
     request["pty"] = {{"term", wire::encode_bytes(options.pty->term)}, {"columns", side(options.pty->columns)},
                       {"rows", side(options.pty->rows)}, {"width", side(options.pty->width_pixels)},
-                      {"height", side(options.pty->height_pixels)}, {"modes", wire::encode_bytes(options.pty->modes)}};
+                      {"height", side(options.pty->height_pixels)}, {"modes", wire::encode_bytes(options.pty->modes)},
+                      {"keep_s", std::max<std::int64_t>(0, options.pty->keep.count())}};
   return request;
+}
+
+std::string text_of(const json& fields, const char* key) {
+  auto found = fields.find(key);
+  return found != fields.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// Words of a program, for people's screens.
+std::string shown_text(const json& fields, const char* key) { return printable(wire::decode_bytes(text_of(fields, key)).value_or("").substr(0, 200)); }
+
+bool is_terminal_id(std::string_view id) {
+  return !id.empty() && id.size() <= 16 && std::all_of(id.begin(), id.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+}
+
+Timestamp time_of(const json& fields, const char* key) {
+  constexpr std::int64_t kLatest = 253402300799999;  // the year 9999
+  const auto since = number_of<std::int64_t>(fields, key);
+  return since && *since <= kLatest ? Timestamp(milliseconds(*since)) : Timestamp();
+}
+
+std::optional<TerminalInfo> read_terminal(const json& item) {
+  if (!item.is_object()) return std::nullopt;
+  TerminalInfo info;
+  info.id = text_of(item, "id");
+  if (!is_terminal_id(info.id)) return std::nullopt;
+  info.title = shown_text(item, "title");
+  info.command = shown_text(item, "command");
+  info.size = {number_of<std::uint16_t>(item, "columns").value_or(0), number_of<std::uint16_t>(item, "rows").value_or(0)};
+  info.started = time_of(item, "started_ms");
+  info.detached_since = time_of(item, "detached_ms");
+  info.attached = number_of<std::uint32_t>(item, "attached").value_or(0);
+  info.bytes = number_of<std::uint64_t>(item, "bytes").value_or(0);
+  info.ended = item.value("ended", json(false)) == true;
+  info.kept = item.value("kept", json(false)) == true;
+  return info;
 }
 
 class LinkedAgent final : public AgentLink {
@@ -152,19 +244,44 @@ class LinkedAgent final : public AgentLink {
   asio::awaitable<Result<std::unique_ptr<Process>>> exec(ExecOptions options) override {
     auto handle = handle_;
     json request = encode_exec(options);
-    auto asked = co_await (*handle)->ask(std::move(request), options.pty ? Expected::terminal : Expected::pipes, Follows::exit, kAnswerLimit);
-    if (!asked) co_return asked.error();
-    auto pid = number_of<std::int64_t>(asked->fields(), "pid");
-    if (!pid) co_return broken_answer();
-    co_return std::make_unique<LinkedProcess>(handle, std::move(*asked), *pid);
+    return start(std::move(handle), std::move(request), options.pty.has_value());
   }
 
-  asio::awaitable<Result<FileDescriptor>> connect_tcp(std::string host, std::uint16_t port) override {
+  asio::awaitable<Result<std::unique_ptr<Process>>> attach(AttachOptions options) override {
+    auto handle = handle_;
+    json request{{"type", "attach"}, {"id", wire::encode_bytes(options.id.substr(0, 64))}, {"columns", side(options.size.columns)},
+                 {"rows", side(options.size.rows)}, {"width", 0}, {"height", 0}, {"watch", options.watch_only}, {"alone", options.alone}};
+    if (options.from) request["from"] = *options.from;
+    if (options.replay != UINT64_MAX) request["replay"] = options.replay;
+    return start(std::move(handle), std::move(request), true);
+  }
+
+  asio::awaitable<Result<std::vector<TerminalInfo>>> terminals() override {
+    auto handle = handle_;
+    json request{{"type", "terminals"}};
+    auto asked = co_await (*handle)->ask(std::move(request), Expected::nothing, Follows::nothing, kReportLimit);
+    if (!asked) co_return asked.error();
+    auto list = asked->fields().find("terminals");
+    if (list == asked->fields().end() || !list->is_array() || list->size() > kMostTerminals) co_return broken_answer();
+    std::vector<TerminalInfo> terminals;
+    for (const auto& item : *list) {
+      auto info = read_terminal(item);
+      if (!info) co_return broken_answer();
+      terminals.push_back(std::move(*info));
+    }
+    co_return terminals;
+  }
+
+  void end_terminal(const std::string& id) override {
+    (*handle_)->tell({{"type", "hangup"}, {"op", 0}, {"id", wire::encode_bytes(id.substr(0, 64))}});
+  }
+
+  asio::awaitable<Result<WorkspaceSocket>> connect_tcp(std::string host, std::uint16_t port) override {
     json request{{"type", "connect"}, {"host", wire::encode_bytes(host)}, {"port", port}};
     return connect(handle_, std::move(request));
   }
 
-  asio::awaitable<Result<FileDescriptor>> connect_unix(std::string path) override {
+  asio::awaitable<Result<WorkspaceSocket>> connect_unix(std::string path) override {
     json request{{"type", "connect"}, {"path", wire::encode_bytes(path)}};
     return connect(handle_, std::move(request));
   }
@@ -214,10 +331,29 @@ class LinkedAgent final : public AgentLink {
 
  private:
   // Static, with the handle by value: the caller may drop the AgentLink while they run.
-  static asio::awaitable<Result<FileDescriptor>> connect(std::shared_ptr<Handle> handle, json request) {
+  static asio::awaitable<Result<std::unique_ptr<Process>>> start(std::shared_ptr<Handle> handle, json request, bool terminal) {
+    auto plumbing = make_plumbing(terminal);
+    if (!plumbing) co_return plumbing.error();
+    auto asked = co_await (*handle)->ask(std::move(request), Expected::nothing, Follows::exit, kAnswerLimit, std::move(plumbing->theirs));
+    if (!asked) co_return asked.error();
+    const json& fields = asked->fields();
+    auto pid = number_of<std::int64_t>(fields, "pid");
+    const std::string id = text_of(fields, "terminal");
+    if (!pid || (terminal && !is_terminal_id(id))) co_return broken_answer();
+    Process::View view;
+    if (terminal) {
+      view.from = number_of<std::uint64_t>(fields, "from").value_or(0);
+      view.restore = wire::decode_bytes(text_of(fields, "restore")).value_or("");
+      view.size = {number_of<std::uint16_t>(fields, "columns").value_or(0), number_of<std::uint16_t>(fields, "rows").value_or(0)};
+      view.title = shown_text(fields, "title");
+    }
+    co_return std::make_unique<LinkedProcess>(handle, std::move(*asked), *pid, std::move(plumbing->ours), id, std::move(view));
+  }
+
+  static asio::awaitable<Result<WorkspaceSocket>> connect(std::shared_ptr<Handle> handle, json request) {
     auto asked = co_await (*handle)->ask(std::move(request), Expected::socket, Follows::nothing, kConnectLimit);
     if (!asked) co_return asked.error();
-    co_return std::move(asked->operation->descriptors[0]);
+    co_return std::move(asked->operation->socket);
   }
 
   static asio::awaitable<Result<std::unique_ptr<Listener>>> listen(std::shared_ptr<Handle> handle, json request) {
@@ -232,6 +368,11 @@ class LinkedAgent final : public AgentLink {
 };
 
 }  // namespace
+
+// What only a real agent can do.
+asio::awaitable<Result<std::vector<TerminalInfo>>> AgentLink::terminals() { co_return std::vector<TerminalInfo>(); }
+asio::awaitable<Result<std::unique_ptr<Process>>> AgentLink::attach(AttachOptions) { co_return Error{ErrorKind::not_found, "there is no such terminal"}; }
+void AgentLink::end_terminal(const std::string&) {}
 
 std::shared_ptr<AgentLink> make_agent_link(asio::any_io_executor executor, FileDescriptor socket, std::function<void()> on_closed) {
   auto link = std::make_shared<Link>(executor, std::move(socket), std::move(on_closed));

@@ -18,7 +18,7 @@ namespace berth::tunnels {
 namespace asio = boost::asio;
 using asio::posix::stream_descriptor;
 
-Result<PeerCredentials> peer_of(const FileDescriptor& socket) {
+Result<PeerCredentials> peer_of(const WorkspaceSocket& socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) return errno_error("who dialled", errno);
@@ -32,8 +32,7 @@ AgentListener::~AgentListener() { close(); }
 void AgentListener::close() {
   if (!socket_.is_open()) return;
   ::unlink(path_.c_str());
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  close_elsewhere(FileDescriptor(socket_.release()));  // connections that wait in it may hold descriptors
 }
 
 Result<AgentListener> AgentListener::open(asio::any_io_executor executor, std::string path, mode_t mode) {
@@ -59,10 +58,10 @@ Result<AgentListener> AgentListener::open(asio::any_io_executor executor, std::s
   return AgentListener(std::move(descriptor), std::move(path));
 }
 
-asio::awaitable<Result<FileDescriptor>> AgentListener::accept() {
+asio::awaitable<Result<WorkspaceSocket>> AgentListener::accept() {
   while (socket_.is_open()) {
     int fd = ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) co_return FileDescriptor(fd);
+    if (fd >= 0) co_return WorkspaceSocket(FileDescriptor(fd));
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
       Error error = errno_error("accepting an agent", errno);
@@ -86,7 +85,8 @@ Result<Hello> parse_hello(std::string_view text) {
   auto type = message.find("type"), protocol = message.find("protocol");
   if (type == message.end() || *type != "hello" || protocol == message.end() || !protocol->is_number_integer()) return refused;
   Hello hello;
-  if (*protocol != wire::kProtocol) return Error{ErrorKind::protocol, "the agent speaks another version of the protocol: restart the workspace"};
+  if (*protocol != wire::kProtocol)
+    return Error{ErrorKind::conflict, "this workspace runs " + std::string(*protocol < wire::kProtocol ? "an older" : "a newer") + " agent than this gateway works with: stop and start it"};
   hello.protocol = wire::kProtocol;
   auto text_of = [&](const char* key) {
     auto found = message.find(key);
@@ -107,8 +107,10 @@ asio::awaitable<Result<Hello>> wait_hello(int socket) {
   std::array<char, 4096> buffer;
   for (;;) {
     auto received = wire::receive(socket, buffer);
+    const bool with_descriptors = !received.descriptors.empty() || received.descriptors_lost;
+    for (auto& descriptor : received.descriptors) close_elsewhere(std::move(descriptor));
     if (received.status == wire::Status::ok) {
-      if (!received.descriptors.empty() || received.descriptors_lost)
+      if (with_descriptors)
         co_return Error{ErrorKind::protocol, "the agent sent descriptors with its hello"};
       co_return parse_hello(received.text);
     }
@@ -120,11 +122,11 @@ asio::awaitable<Result<Hello>> wait_hello(int socket) {
 
 }  // namespace
 
-asio::awaitable<Result<Hello>> read_hello(FileDescriptor& socket) {
+asio::awaitable<Result<Hello>> read_hello(WorkspaceSocket& socket) {
   co_return co_await with_deadline(wait_hello(socket.get()), kHelloLimit, "the agent");
 }
 
-Result<void> send_welcome(const FileDescriptor& socket, unsigned lanes, unsigned lane) {
+Result<void> send_welcome(const WorkspaceSocket& socket, unsigned lanes, unsigned lane) {
   nlohmann::json welcome{{"type", "welcome"}, {"protocol", wire::kProtocol}, {"lanes", lanes}, {"lane", lane}};
   auto sent = wire::send(socket.get(), welcome.dump());
   if (sent.status == wire::Status::ok) return {};

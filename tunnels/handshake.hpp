@@ -13,6 +13,7 @@
 
 #include "base/handles.hpp"
 #include "base/result.hpp"
+#include "tunnels/workspace_socket.hpp"
 
 namespace berth::tunnels {
 
@@ -32,7 +33,7 @@ struct PeerCredentials {
   uid_t uid = 0;
   gid_t gid = 0;
 };
-Result<PeerCredentials> peer_of(const FileDescriptor& socket);
+Result<PeerCredentials> peer_of(const WorkspaceSocket& socket);
 
 // A listening SOCK_SEQPACKET Unix socket. Opening replaces what a former berthd left at `path` and sets the file mode;
 // closing removes the file. `path`: at most 107 bytes.
@@ -43,7 +44,7 @@ class AgentListener {
   AgentListener& operator=(AgentListener&&) = delete;
   ~AgentListener();
   // The next connection; Error{closed} after close(), Error{unavailable} when out of descriptors (wait before the next try).
-  boost::asio::awaitable<Result<FileDescriptor>> accept();
+  boost::asio::awaitable<Result<WorkspaceSocket>> accept();
   void close();
   const std::string& path() const { return path_; }
 
@@ -53,9 +54,9 @@ class AgentListener {
   std::string path_;
 };
 
-// Waits at most kHelloLimit for the hello; Error{protocol} for anything else, or for another protocol number.
-boost::asio::awaitable<Result<Hello>> read_hello(FileDescriptor& socket);
+// Waits at most kHelloLimit for the hello; Error{protocol} for anything else, Error{conflict} for an agent that speaks another version.
+boost::asio::awaitable<Result<Hello>> read_hello(WorkspaceSocket& socket);
 // Tells the agent its lane and how many connections to make in all. Never waits.
-Result<void> send_welcome(const FileDescriptor& socket, unsigned lanes, unsigned lane);
+Result<void> send_welcome(const WorkspaceSocket& socket, unsigned lanes, unsigned lane);
 
 }  // namespace berth::tunnels

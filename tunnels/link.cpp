@@ -1,10 +1,8 @@
 #include "tunnels/link.hpp"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
@@ -13,6 +11,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "base/human.hpp"
 #include "base/log.hpp"
 
 namespace berth::tunnels {
@@ -24,20 +23,9 @@ namespace {
 // One for each lane's thread: a message is handled before anything waits, and idle links need no buffer of their own.
 thread_local std::array<char, wire::kMaxMessage + 1> read_buffer;
 
+constexpr std::size_t kLongestTitle = 200;
+
 Error broken(std::string message) { return {ErrorKind::protocol, std::move(message)}; }
-
-bool is_pipe(int fd, int access_mode) {
-  struct stat status{};
-  int flags = ::fcntl(fd, F_GETFL);
-  return ::fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) && flags >= 0 && (flags & O_ACCMODE) == access_mode;
-}
-
-bool is_pty_master(int fd) {
-  struct stat status{};
-  unsigned number = 0;
-  return ::fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && major(status.st_rdev) == 5 && minor(status.st_rdev) == 2 &&
-         ::ioctl(fd, TIOCGPTN, &number) == 0;
-}
 
 int socket_option(int fd, int name) {
   int value = -1;
@@ -45,22 +33,11 @@ int socket_option(int fd, int name) {
   return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
+// Plain ones only: with another protocol (SCTP, MPTCP) the calls that berthd makes could mean something else.
 bool is_stream(int fd) {
-  int domain = socket_option(fd, SO_DOMAIN);
-  return socket_option(fd, SO_TYPE) == SOCK_STREAM && socket_option(fd, SO_ACCEPTCONN) == 0 &&
-         (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX);
-}
-
-bool right_kinds(const std::vector<FileDescriptor>& descriptors, Expected expected) {
-  switch (expected) {
-    case Expected::nothing: return descriptors.empty();
-    case Expected::terminal: return descriptors.size() == 1 && is_pty_master(descriptors[0].get());
-    case Expected::socket: return descriptors.size() == 1 && is_stream(descriptors[0].get());
-    case Expected::pipes:
-      return descriptors.size() == 3 && is_pipe(descriptors[0].get(), O_WRONLY) && is_pipe(descriptors[1].get(), O_RDONLY) &&
-             is_pipe(descriptors[2].get(), O_RDONLY);
-  }
-  return false;
+  const int domain = socket_option(fd, SO_DOMAIN), protocol = socket_option(fd, SO_PROTOCOL);
+  const bool plain = domain == AF_UNIX || ((domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP);
+  return plain && socket_option(fd, SO_TYPE) == SOCK_STREAM && socket_option(fd, SO_ACCEPTCONN) == 0;
 }
 
 // The kinds of errors that an agent may name; another name is taken as internal.
@@ -87,11 +64,8 @@ std::string string_of(const nlohmann::json& message, const char* key) {
 }  // namespace
 
 Result<void> check_descriptors(const std::vector<FileDescriptor>& descriptors, Expected expected) {
-  if (!right_kinds(descriptors, expected)) return broken("the agent sent descriptors of the wrong kind");
-  for (const auto& descriptor : descriptors) {
-    int flags = ::fcntl(descriptor.get(), F_GETFL);
-    if (flags < 0 || ::fcntl(descriptor.get(), F_SETFL, flags | O_NONBLOCK) < 0) return broken("the agent sent a descriptor that blocks");
-  }
+  const std::size_t wanted = expected == Expected::socket ? 1 : 0;
+  if (descriptors.size() != wanted || (wanted != 0 && !is_stream(descriptors[0].get()))) return broken("the agent sent descriptors of the wrong kind");
   return {};
 }
 
@@ -99,7 +73,10 @@ const Link::Kind Link::kKinds[] = {{"done", &Link::take_done},
                                    {"error", &Link::take_error},
                                    {"exit", &Link::take_exit},
                                    {"accepted", &Link::take_accepted},
-                                   {"closed", &Link::take_closed}};
+                                   {"closed", &Link::take_closed},
+                                   {"detached", &Link::take_detached},
+                                   {"title", &Link::take_title},
+                                   {"size", &Link::take_size}};
 
 Link::Link(asio::any_io_executor executor, FileDescriptor socket, std::function<void()> on_closed)
     : socket_(executor), on_closed_(std::move(on_closed)) {
@@ -127,6 +104,7 @@ asio::awaitable<void> Link::read_messages(std::shared_ptr<Link> self) {
     Result<void> taken = Error{ErrorKind::closed, "the agent went away"};
     if (received.status == wire::Status::truncated) taken = broken("the agent sent a message over 64 KiB");
     if (received.status == wire::Status::ok) taken = self->take(received);
+    for (auto& descriptor : received.descriptors) close_elsewhere(std::move(descriptor));
     if (!taken) self->fail(taken.error());
   }
 }
@@ -155,19 +133,25 @@ Result<void> Link::take_done(Entry entry, Json& message, wire::Received& receive
     return checked;  // still unanswered: whoever waits is told that the link went away
   } else {
     operation->fields = std::move(message);
-    if (!operation->abandoned) operation->descriptors = std::move(received.descriptors);
+    if (!operation->abandoned && !received.descriptors.empty()) operation->socket = std::move(received.descriptors[0]);
   }
-  operation->answered = true;
+  settle_answer(*operation);
   if (operation->abandoned && operation->follows == Follows::connections) tell({{"type", "close"}, {"op", entry->first}});
   if (operation->follows == Follows::nothing) operations_.erase(entry);
   operation->changed.cancel();
   return {};
 }
 
+void Link::settle_answer(Operation& operation) {
+  operation.answered = true;
+  unanswered_descriptors_ -= std::exchange(operation.sent_descriptors, 0);
+}
+
 Result<void> Link::take_error(Entry entry, Json& message, wire::Received& received) {
   auto operation = entry->second;
   if (operation->answered || !received.descriptors.empty()) return broken("the agent answered twice");
-  operation->answered = operation->ended = true;
+  settle_answer(*operation);
+  operation->ended = true;
   std::string text = clean(string_of(message, "message"));
   operation->refused = Error{kind_of(string_of(message, "kind")), text.empty() ? "the workspace's agent refused" : text};
   operations_.erase(entry);
@@ -198,7 +182,7 @@ Result<void> Link::take_accepted(Entry entry, Json& message, wire::Received& rec
   if (operation->accepted.size() >= kMaxAccepted) return broken("the agent accepted more than it may");
   if (operation->abandoned || received.descriptors_lost) return {};
   if (auto checked = check_descriptors(received.descriptors, Expected::socket); !checked) return checked;
-  Listener::Accepted accepted{std::move(received.descriptors[0]), clean(string_of(message, "host").substr(0, 64)), 0};
+  Listener::Accepted accepted{WorkspaceSocket(std::move(received.descriptors[0])), clean(string_of(message, "host").substr(0, 64)), 0};
   if (auto port = message.find("port"); port != message.end() && port->is_number_unsigned() && *port <= 65535)
     accepted.peer_port = port->get<std::uint16_t>();
   operation->accepted.push_back(std::move(accepted));
@@ -215,15 +199,49 @@ Result<void> Link::take_closed(Entry entry, Json&, wire::Received& received) {
   return {};
 }
 
-asio::awaitable<Result<Link::Asked>> Link::ask(Json request, Expected expected, Follows follows, std::chrono::milliseconds limit) {
+Result<void> Link::take_detached(Entry entry, Json& message, wire::Received& received) {
+  auto operation = entry->second;
+  if (operation->follows != Follows::exit || !operation->answered || !received.descriptors.empty()) return broken("the agent detached out of turn");
+  operation->detached = clean(string_of(message, "reason").substr(0, 200));
+  operation->ended = true;
+  operations_.erase(entry);
+  operation->changed.cancel();
+  return {};
+}
+
+Result<void> Link::take_title(Entry entry, Json& message, wire::Received& received) {
+  const auto operation = entry->second;
+  const auto title = wire::decode_bytes(string_of(message, "title"));
+  if (operation->follows != Follows::exit || !operation->answered || !received.descriptors.empty() || !title) return broken("the agent told a title out of turn");
+  if (operation->changes) operation->changes({printable(title->substr(0, kLongestTitle)), std::nullopt});
+  return {};
+}
+
+Result<void> Link::take_size(Entry entry, Json& message, wire::Received& received) {
+  const auto operation = entry->second;
+  const auto columns = message.find("columns"), rows = message.find("rows");
+  const bool whole = columns != message.end() && rows != message.end() && columns->is_number_unsigned() && rows->is_number_unsigned() &&
+                     *columns <= 65535 && *rows <= 65535;
+  if (operation->follows != Follows::exit || !operation->answered || !received.descriptors.empty() || !whole) return broken("the agent told a size out of turn");
+  if (operation->changes) operation->changes({std::nullopt, TerminalSize{columns->get<std::uint32_t>(), rows->get<std::uint32_t>()}});
+  return {};
+}
+
+asio::awaitable<Result<Link::Asked>> Link::ask(Json request, Expected expected, Follows follows, std::chrono::milliseconds limit,
+                                               std::vector<FileDescriptor> descriptors) {
   if (!alive()) co_return Error{ErrorKind::closed, "the workspace went away"};
   if (operations_.size() >= kMaxOperations) co_return Error{ErrorKind::unavailable, "too much is open in this workspace"};
+  if (unanswered_descriptors_ + descriptors.size() > kMaxUnansweredDescriptors)
+    co_return Error{ErrorKind::unavailable, "the workspace's agent is behind with its work"};
   auto self = shared_from_this();
   Asked asked{++last_op_, std::make_shared<Operation>(socket_.get_executor(), expected, follows)};
   request["op"] = asked.op;
   auto& operation = *asked.operation;
   operations_.emplace(asked.op, asked.operation);
-  if (auto sent = send(request.dump()); !sent) {
+  operation.sent_descriptors = descriptors.size();
+  unanswered_descriptors_ += descriptors.size();
+  if (auto sent = send({request.dump(), std::move(descriptors)}); !sent) {
+    settle_answer(operation);
     operations_.erase(asked.op);
     co_return sent.error();
   }
@@ -250,25 +268,32 @@ asio::awaitable<Result<Link::Asked>> Link::ask(Json request, Expected expected, 
 }
 
 void Link::tell(Json message) {
-  if (alive()) (void)send(message.dump());
+  if (alive()) (void)send({message.dump(), {}});
 }
 
-Result<void> Link::send(std::string text) {
-  if (text.size() > wire::kMaxMessage) return Error{ErrorKind::too_large, "the command and its environment are over 64 KiB"};
+wire::Sent Link::send_now(int socket, const Outgoing& message) {
+  std::vector<int> descriptors;
+  for (const auto& descriptor : message.descriptors) descriptors.push_back(descriptor.get());
+  return wire::send(socket, message.text, descriptors);
+}
+
+Result<void> Link::send(Outgoing message) {
+  if (message.text.size() > wire::kMaxMessage) return Error{ErrorKind::too_large, "the command and its environment are over 64 KiB"};
   if (outgoing_.empty()) {
-    auto sent = wire::send(socket_.native_handle(), text);
+    const auto sent = send_now(socket_.native_handle(), message);
     if (sent.status == wire::Status::ok) return {};
+    if (sent.errno_value == ETOOMANYREFS) return Error{ErrorKind::unavailable, "too many descriptors are on their way; try again"};
     if (sent.status != wire::Status::again) {
       fail({ErrorKind::closed, "the agent went away"});
       return Error{ErrorKind::closed, "the workspace went away"};
     }
   }
-  if (outgoing_bytes_ + text.size() > kMaxQueued) {
+  if (outgoing_bytes_ + message.text.size() > kMaxQueued) {
     fail(broken("the agent does not read"));
     return Error{ErrorKind::closed, "the workspace does not answer"};
   }
-  outgoing_bytes_ += text.size();
-  outgoing_.push_back(std::move(text));
+  outgoing_bytes_ += message.text.size();
+  outgoing_.push_back(std::move(message));
   if (outgoing_.size() == 1) asio::co_spawn(socket_.get_executor(), write_messages(shared_from_this()), asio::detached);
   return {};
 }
@@ -278,10 +303,11 @@ asio::awaitable<void> Link::write_messages(std::shared_ptr<Link> self) {
     boost::system::error_code failure;
     co_await self->socket_.async_wait(stream_descriptor::wait_write, asio::redirect_error(asio::use_awaitable, failure));
     if (failure || !self->alive()) co_return;
-    auto sent = wire::send(self->socket_.native_handle(), self->outgoing_.front());
+    const auto sent = send_now(self->socket_.native_handle(), self->outgoing_.front());
     if (sent.status == wire::Status::again) continue;
-    if (sent.status != wire::Status::ok) co_return self->fail({ErrorKind::closed, "the agent went away"});
-    self->outgoing_bytes_ -= self->outgoing_.front().size();
+    // With too many descriptors on their way this one operation gets no answer.
+    if (sent.status != wire::Status::ok && sent.errno_value != ETOOMANYREFS) co_return self->fail({ErrorKind::closed, "the agent went away"});
+    self->outgoing_bytes_ -= self->outgoing_.front().text.size();
     self->outgoing_.pop_front();
   }
 }
@@ -299,8 +325,7 @@ void Link::close() {
 }
 
 void Link::shut() {
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (socket_.is_open()) close_elsewhere(FileDescriptor(socket_.release()));
   outgoing_.clear();
   for (auto& [op, operation] : std::exchange(operations_, {})) {
     operation->lost = operation->ended = true;

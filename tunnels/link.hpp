@@ -20,12 +20,13 @@
 #include "base/result.hpp"
 #include "tunnels/agent_link.hpp"
 #include "tunnels/wire.hpp"
+#include "tunnels/workspace_socket.hpp"
 
 namespace berth::tunnels {
 
-// What kind of descriptor an answer must carry.
-enum class Expected { nothing, pipes, terminal, socket };
-// Checks kind and number, and makes each non-blocking and close-on-exec. Error{protocol} for anything else.
+// What an answer must carry.
+enum class Expected { nothing, socket };
+// One connected stream socket of plain TCP or Unix, or none. Error{protocol} for anything else.
 Result<void> check_descriptors(const std::vector<FileDescriptor>& descriptors, Expected expected);
 
 // What may follow a request's `done`.
@@ -38,14 +39,17 @@ struct Operation {
       : expected(expected_descriptors), follows(what_follows), changed(executor, boost::asio::steady_timer::time_point::max()) {}
   const Expected expected;
   const Follows follows;
+  std::size_t sent_descriptors = 0;
   bool answered = false;
   bool abandoned = false;  // nobody waits
   bool ended = false;      // exit or closed came, or the link went away (`lost`)
   bool lost = false;
   std::optional<Error> refused;  // the agent's answer: this, or the fields and descriptors
   nlohmann::json fields;
-  std::vector<FileDescriptor> descriptors;
+  WorkspaceSocket socket;
   ExitStatus exit;
+  std::optional<std::string> detached;            // why; instead of an exit
+  std::function<void(const TerminalChange&)> changes;  // of a terminal's title or size
   std::deque<Listener::Accepted> accepted;
   boost::asio::steady_timer changed;  // cancelled when any of these changes; while unanswered also the deadline
 };
@@ -65,7 +69,9 @@ class Link : public std::enable_shared_from_this<Link> {
     const Json& fields() const { return operation->fields; }
   };
   // Sends a request and waits for its answer, at most `limit`.
-  boost::asio::awaitable<Result<Asked>> ask(Json request, Expected expected, Follows follows, std::chrono::milliseconds limit);
+  // `descriptors` go with it and are closed here; at most kMaxUnansweredDescriptors may be on their way.
+  boost::asio::awaitable<Result<Asked>> ask(Json request, Expected expected, Follows follows, std::chrono::milliseconds limit,
+                                            std::vector<FileDescriptor> descriptors = {});
   // Sends without waiting; nothing comes back.
   void tell(Json message);
 
@@ -73,6 +79,8 @@ class Link : public std::enable_shared_from_this<Link> {
   static constexpr std::size_t kMaxOperations = 4096;
   static constexpr std::size_t kMaxQueued = 1024 * 1024;
   static constexpr std::size_t kMaxAccepted = 64;
+  // The kernel counts what is on its way against all of berthd: an agent that does not read must not use that up.
+  static constexpr std::size_t kMaxUnansweredDescriptors = 768;
 
   using Entry = std::unordered_map<std::uint64_t, std::shared_ptr<Operation>>::iterator;
   static boost::asio::awaitable<void> read_messages(std::shared_ptr<Link> self);
@@ -83,12 +91,21 @@ class Link : public std::enable_shared_from_this<Link> {
   Result<void> take_exit(Entry entry, Json& message, wire::Received& received);
   Result<void> take_accepted(Entry entry, Json& message, wire::Received& received);
   Result<void> take_closed(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_detached(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_title(Entry entry, Json& message, wire::Received& received);
+  Result<void> take_size(Entry entry, Json& message, wire::Received& received);
   struct Kind {
     std::string_view type;
     Result<void> (Link::*take)(Entry, Json&, wire::Received&);
   };
   static const Kind kKinds[];
-  Result<void> send(std::string text);
+  struct Outgoing {
+    std::string text;
+    std::vector<FileDescriptor> descriptors;
+  };
+  Result<void> send(Outgoing message);
+  static wire::Sent send_now(int socket, const Outgoing& message);
+  void settle_answer(Operation& operation);
   void fail(const Error& why);
   void shut();
 
@@ -96,8 +113,9 @@ class Link : public std::enable_shared_from_this<Link> {
   std::function<void()> on_closed_;
   std::uint64_t last_op_ = 0;
   std::unordered_map<std::uint64_t, std::shared_ptr<Operation>> operations_;
-  std::deque<std::string> outgoing_;
+  std::deque<Outgoing> outgoing_;
   std::size_t outgoing_bytes_ = 0;
+  std::size_t unanswered_descriptors_ = 0;
 };
 
 }  // namespace berth::tunnels

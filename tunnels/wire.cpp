@@ -7,10 +7,16 @@
 
 namespace berth::tunnels::wire {
 
+namespace {
+constexpr std::size_t kKernelCarries = 253;  // SCM_MAX_FD
+}
+
 Received receive(int socket, std::span<char> buffer) {
   Received result;
   iovec part{buffer.data(), buffer.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxDescriptors)];
+  // Room for all that one message can carry: what does not fit the kernel would close here and now, and the last close of a
+  // socket may wait (SO_LINGER).
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKernelCarries)];
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
@@ -36,7 +42,7 @@ Received receive(int socket, std::span<char> buffer) {
       result.descriptors.emplace_back(fd);
     }
   }
-  result.descriptors_lost = message.msg_flags & MSG_CTRUNC;
+  result.descriptors_lost = (message.msg_flags & MSG_CTRUNC) || result.descriptors.size() > kMaxDescriptors;
   if (count == 0) {  // end of file; an empty message cannot be told from it and is not in the protocol
     result.status = Status::closed;
   } else if ((message.msg_flags & MSG_TRUNC) || static_cast<std::size_t>(count) > kMaxMessage) {

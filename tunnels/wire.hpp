@@ -12,7 +12,7 @@
 
 namespace berth::tunnels::wire {
 
-inline constexpr int kProtocol = 1;
+inline constexpr int kProtocol = 2;
 inline constexpr std::size_t kMaxMessage = 64 * 1024;
 inline constexpr std::size_t kMaxDescriptors = 3;  // stdin, stdout, stderr
 inline constexpr int kMaxDepth = 8;                // of nested objects and arrays
@@ -29,7 +29,7 @@ struct Received {
   Status status = Status::failed;
   int errno_value = 0;
   std::string_view text;                    // in the buffer that was given
-  std::vector<FileDescriptor> descriptors;  // close-on-exec; closed with this object unless taken
+  std::vector<FileDescriptor> descriptors;  // close-on-exec; whatever came, up to all that the kernel carries at once
   bool descriptors_lost = false;            // more than kMaxDescriptors came, or this process may open no more
 };
 

@@ -118,6 +118,10 @@ boost::asio::awaitable<ApiReply> post_environment_default(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_environment(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_environments_check(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_environments_gc(ApiCall& call);
+// api_terminals.cpp
+boost::asio::awaitable<ApiReply> get_terminals(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_terminal(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_terminal(ApiCall& call);
 // api_users.cpp
 boost::asio::awaitable<ApiReply> get_users(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_user(ApiCall& call);

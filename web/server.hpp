@@ -75,6 +75,7 @@ struct WebOptions {
   std::filesystem::path certificate_file, private_key_file;  // PEM, reread when they change; both empty: self-signed
   std::vector<SettingInForce> settings;  // what GET /settings shows
   std::chrono::seconds session_lifetime{12 * 3600};          // Max-Age of the session cookie
+  std::chrono::seconds keep_terminals{600};                  // that no page looks at any more
   WebLimits limits;
 };
 

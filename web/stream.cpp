@@ -27,7 +27,7 @@ int bio_write(BIO* bio, const char* data, int size) {
 
 int bio_read(BIO* bio, char* into, int size) {
   BIO_clear_retry_flags(bio);
-  const ssize_t got = ::recv(static_cast<BioState*>(BIO_get_data(bio))->fd, into, static_cast<std::size_t>(size), 0);
+  const ssize_t got = ::recv(static_cast<BioState*>(BIO_get_data(bio))->fd, into, static_cast<std::size_t>(size), MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return static_cast<int>(got);
@@ -98,13 +98,22 @@ void Deadlines::close_all() {
 }
 
 Stream::Stream(asio::any_io_executor executor, FileDescriptor socket, Deadlines& deadlines)
-    : descriptor_(executor), deadlines_(deadlines) {
+    : of_workspace_(false), descriptor_(executor), deadlines_(deadlines) {
   ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
   descriptor_.assign(socket.release());
   deadlines_.add(*this);
 }
 
-Stream::~Stream() { deadlines_.remove(*this); }
+Stream::Stream(asio::any_io_executor executor, tunnels::WorkspaceSocket socket, Deadlines& deadlines)
+    : of_workspace_(true), descriptor_(executor), deadlines_(deadlines) {
+  descriptor_.assign(socket.release());
+  deadlines_.add(*this);
+}
+
+Stream::~Stream() {
+  close();
+  deadlines_.remove(*this);
+}
 
 void Stream::check_deadline(Deadlines::TimePoint now) {
   const bool read_late = now >= read_by_, write_late = now >= write_by_;
@@ -159,7 +168,7 @@ asio::awaitable<Result<void>> Stream::accept_tls(SSL_CTX* context, std::chrono::
 // Sends records that wait in `encrypted_`. `bytes`: all gone.
 Moved Stream::flush() {
   while (encrypted_from_ < encrypted_.size()) {
-    const ssize_t sent = ::send(descriptor_.native_handle(), encrypted_.data() + encrypted_from_, encrypted_.size() - encrypted_from_, MSG_NOSIGNAL);
+    const ssize_t sent = ::send(descriptor_.native_handle(), encrypted_.data() + encrypted_from_, encrypted_.size() - encrypted_from_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) encrypted_from_ += static_cast<std::size_t>(sent);
     else if (errno == EAGAIN) return {Moved::Kind::blocked, 0};
     else if (errno != EINTR) return {Moved::Kind::broken, 0};
@@ -180,7 +189,7 @@ Moved Stream::tls_result(int result) {
 Moved Stream::try_read(char* into, std::size_t size) {
   if (closed_ || read_stopped_ || tls_broken_) return {Moved::Kind::broken, 0};
   if (!ssl_) {
-    const ssize_t got = ::recv(descriptor_.native_handle(), into, size, 0);
+    const ssize_t got = tunnels::receive_some(descriptor_.native_handle(), into, size);
     if (got > 0) return {Moved::Kind::bytes, static_cast<std::size_t>(got)};
     if (got == 0) return {Moved::Kind::end, 0};
     return {errno == EAGAIN || errno == EINTR ? Moved::Kind::blocked : Moved::Kind::broken, 0};
@@ -198,7 +207,7 @@ Moved Stream::try_write(std::string_view data) {
   if (closed_ || tls_broken_) return {Moved::Kind::broken, 0};
   if (!ssl_) {
     while (true) {
-      const ssize_t sent = ::send(descriptor_.native_handle(), data.data(), data.size(), MSG_NOSIGNAL);
+      const ssize_t sent = tunnels::send_some(descriptor_.native_handle(), data.data(), data.size());
       if (sent >= 0) return {Moved::Kind::bytes, static_cast<std::size_t>(sent)};
       if (errno != EINTR) return {errno == EAGAIN ? Moved::Kind::blocked : Moved::Kind::broken, 0};
     }
@@ -256,8 +265,8 @@ asio::awaitable<void> Stream::finish_writing() {
 void Stream::close() {
   if (closed_) return;
   closed_ = true;
-  boost::system::error_code ignored;
-  descriptor_.close(ignored);
+  FileDescriptor released(descriptor_.release());
+  if (of_workspace_) tunnels::close_elsewhere(std::move(released));
 }
 
 bool Stream::idle_and_alive() {

@@ -12,6 +12,7 @@
 
 #include "base/handles.hpp"
 #include "base/result.hpp"
+#include "tunnels/workspace_socket.hpp"
 
 namespace berth::web {
 
@@ -49,6 +50,8 @@ class Stream {
  public:
   // Takes a connected socket (any stream family); it becomes non-blocking.
   Stream(boost::asio::any_io_executor executor, FileDescriptor socket, Deadlines& deadlines);
+  // One of a workspace: no call here waits, whatever others do to it (tunnels/workspace_socket.hpp).
+  Stream(boost::asio::any_io_executor executor, tunnels::WorkspaceSocket socket, Deadlines& deadlines);
   ~Stream();
   Stream(const Stream&) = delete;
 
@@ -98,6 +101,7 @@ class Stream {
   boost::asio::awaitable<Result<void>> wait(bool to_write);
   void check_deadline(Deadlines::TimePoint now);
 
+  const bool of_workspace_;
   boost::asio::posix::stream_descriptor descriptor_;
   Deadlines& deadlines_;
   Stream *previous_ = nullptr, *next_ = nullptr;  // in deadlines_

@@ -47,6 +47,7 @@ class Core {
     std::optional<tunnels::AgentListener> listener;
     std::vector<std::uint64_t> links;  // by lane: the serial of its link; 0 none
     std::vector<int> wanted;           // by lane: how many wait for its link
+    std::string agent_refused;         // why an agent that dialled is of no use; empty: none was refused
     std::vector<Progress*> reports;
     Changes changed;
   };
@@ -64,7 +65,7 @@ class Core {
 
   Result<void> listen(const EntryPtr& entry, const std::string& directory);
   boost::asio::awaitable<void> accept_agents(EntryPtr entry);
-  boost::asio::awaitable<bool> admit(EntryPtr entry, FileDescriptor socket);
+  boost::asio::awaitable<bool> admit(EntryPtr entry, tunnels::WorkspaceSocket socket);
   void hand_over(const EntryPtr& entry, std::size_t lane, FileDescriptor socket);
   void on_link_closed(WorkspaceId id, std::size_t lane, std::uint64_t serial);
   void drop_links(const EntryPtr& entry);

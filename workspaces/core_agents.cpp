@@ -51,7 +51,7 @@ asio::awaitable<void> Core::accept_agents(EntryPtr entry) {
   }
 }
 
-asio::awaitable<bool> Core::admit(EntryPtr entry, FileDescriptor socket) {
+asio::awaitable<bool> Core::admit(EntryPtr entry, tunnels::WorkspaceSocket socket) {
   const WorkspaceId id = entry->status.id;
   const auto peer = tunnels::peer_of(socket);
   if (peer.has_error()) co_return false;
@@ -65,6 +65,10 @@ asio::awaitable<bool> Core::admit(EntryPtr entry, FileDescriptor socket) {
   }
   const auto hello = co_await tunnels::read_hello(socket);
   if (hello.has_error()) {
+    if (hello.error().kind == ErrorKind::conflict) {
+      entry->agent_refused = hello.error().message;
+      entry->changed.notify();
+    }
     log_warn("agent.bad_hello", {{"user", id.user}, {"workspace", id.name}, {"error", hello.error().message}});
     co_return false;
   }
@@ -77,7 +81,7 @@ asio::awaitable<bool> Core::admit(EntryPtr entry, FileDescriptor socket) {
   if (!lane) co_return false;
   const auto welcomed = tunnels::send_welcome(socket, static_cast<unsigned>(lanes_.size()), static_cast<unsigned>(*lane));
   if (welcomed.has_error()) co_return false;
-  hand_over(entry, *lane, std::move(socket));
+  hand_over(entry, *lane, FileDescriptor(socket.release()));
   co_return true;
 }
 
@@ -123,6 +127,7 @@ void Core::drop_link(const EntryPtr& entry, std::size_t lane) {
 
 asio::awaitable<Result<void>> Core::wait_for_link(EntryPtr entry, std::size_t lane) {
   const auto until = steady_clock::now() + kAgentLimit;
+  entry->agent_refused.clear();  // it dials again within seconds
   if (entry->links[lane] == 0) tell(entry, "Waiting for your workspace to answer");
   while (entry->links[lane] == 0) {
     if (shut_down_) co_return Error{ErrorKind::unavailable, "the gateway is stopping; connect again in a moment"};
@@ -130,6 +135,7 @@ asio::awaitable<Result<void>> Core::wait_for_link(EntryPtr entry, std::size_t la
       const std::string why = entry->status.detail;
       co_return Error{ErrorKind::unavailable, "your workspace ended while it was starting" + (why.empty() ? "" : ": " + why)};
     }
+    if (!entry->agent_refused.empty()) co_return Error{ErrorKind::unavailable, entry->agent_refused + " (berth workspace stop)"};
     if (steady_clock::now() >= until) {
       co_return Error{ErrorKind::timeout, "your workspace runs but does not answer; `berth workspace reset` makes it anew and keeps your home"};
     }

@@ -70,4 +70,7 @@ struct Connection {
   auth::SessionRecord record(std::string kind, std::string detail) const;
 };
 
+// Would this login be let in now? After a revocation nothing of it may go on unseen.
+bool still_allowed(const Connection& connection);
+
 }  // namespace berth::server

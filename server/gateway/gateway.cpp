@@ -64,6 +64,10 @@ asio::awaitable<void> serve_channels(std::shared_ptr<Connection> connection) {
 
 }  // namespace
 
+bool still_allowed(const Connection& connection) {
+  return connection.services.directory.decide_login(*connection.lane.reader, connection.user.name, connection.key.blob).allowed();
+}
+
 auth::SessionRecord Connection::record(std::string kind, std::string detail) const {
   auth::SessionRecord row;
   row.user = user.name;
@@ -175,8 +179,7 @@ asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::so
                                               });
   (*session)->count_into({live, &live->bytes_in}, {live, &live->bytes_out});
   // The key may have been revoked between the decision and the row that a revocation would have found.
-  const auth::LoginDecision again = gateway.services_.directory.decide_login(*lane.reader, connection->user.name, connection->key.blob);
-  if (!again.allowed()) (*session)->disconnect(ssh::kDisconnectByApplication, "This key was revoked just now.");
+  if (!still_allowed(*connection)) (*session)->disconnect(ssh::kDisconnectByApplication, "This key was revoked just now.");
   auto forwards = std::make_shared<Forwards>(connection);
   spawn_logged(executor, serve_global_requests(connection, forwards), "ssh.global_requests");
   co_await serve_channels(connection);

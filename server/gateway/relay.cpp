@@ -1,12 +1,12 @@
 #include "server/gateway/relay.hpp"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <cerrno>
 #include <vector>
 
@@ -43,14 +43,15 @@ std::shared_ptr<Relay> Relay::of_pipes(const asio::any_io_executor& executor, st
 }
 
 std::shared_ptr<Relay> Relay::of_terminal(const asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
-                                          FileDescriptor terminal) {
+                                          FileDescriptor input, FileDescriptor output) {
   std::shared_ptr<Relay> relay(new Relay(executor, std::move(channel), Kind::terminal));
-  relay->output_.assign(terminal.release());
+  relay->input_.assign(input.release());
+  relay->output_.assign(output.release());
   return relay;
 }
 
 std::shared_ptr<Relay> Relay::of_socket(const asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
-                                        FileDescriptor socket) {
+                                        tunnels::WorkspaceSocket socket) {
   std::shared_ptr<Relay> relay(new Relay(executor, std::move(channel), Kind::socket));
   relay->output_.assign(socket.release());
   return relay;
@@ -71,8 +72,6 @@ void Relay::count() {
 }
 
 asio::awaitable<void> Relay::pump_in(std::shared_ptr<Relay> self) {
-  // On one descriptor per pipe, or the shared one of a pty or socket.
-  asio::posix::stream_descriptor& into = self->kind_ == Kind::pipes ? self->input_ : self->output_;
   std::vector<char> buffer(kSmallBuffer);
   bool target_reads = true;
   for (;;) {
@@ -83,16 +82,30 @@ asio::awaitable<void> Relay::pump_in(std::shared_ptr<Relay> self) {
     }
     self->count();
     if (*got == 0) break;
-    if (target_reads && into.is_open()) {
-      const auto [error, written] = co_await asio::async_write(into, asio::buffer(buffer.data(), *got), kTuple);
-      // The target has closed its input. What else the client sends is dropped, so that it does not block on us; the
-      // end comes from the target's exit or the client's close.
-      if (error) target_reads = false;
-    }
+    // Once the target has closed its input, what else the client sends is dropped, so that it does not block on us; the
+    // end comes from the target's exit or the client's close.
+    if (target_reads) target_reads = co_await pass_on(self, std::string_view(buffer.data(), *got));
     if (*got == buffer.size() && buffer.size() < kLargeBuffer) buffer.resize(kLargeBuffer);
   }
   self->end_input();
   if (self->client_gone_) self->close();
+}
+
+asio::awaitable<bool> Relay::pass_on(std::shared_ptr<Relay> self, std::string_view data) {
+  asio::posix::stream_descriptor& into = self->target();
+  while (!data.empty() && into.is_open()) {
+    const ssize_t taken = self->kind_ == Kind::socket ? tunnels::send_some(into.native_handle(), data.data(), data.size())
+                                                      : ::write(into.native_handle(), data.data(), data.size());
+    if (taken >= 0) {
+      data.remove_prefix(static_cast<std::size_t>(taken));
+    } else if (errno == EAGAIN) {
+      const auto [error] = co_await into.async_wait(asio::posix::descriptor_base::wait_write, kTuple);
+      if (error) co_return false;
+    } else if (errno != EINTR) {
+      co_return false;
+    }
+  }
+  co_return data.empty();
 }
 
 void Relay::client_left() {
@@ -116,8 +129,7 @@ asio::awaitable<void> Relay::close_after(std::shared_ptr<Relay> self, std::chron
 void Relay::end_input() {
   if (!input_open_) return;
   input_open_ = false;
-  boost::system::error_code ignored;
-  if (kind_ == Kind::pipes) input_.close(ignored);
+  if (kind_ == Kind::pipes) close_descriptor(input_);
   if (kind_ == Kind::socket && output_.is_open()) ::shutdown(output_.native_handle(), SHUT_WR);
   input_ended_.cancel();
 }
@@ -131,13 +143,14 @@ asio::awaitable<void> Relay::pump_out(std::shared_ptr<Relay> self, asio::posix::
       if (error || !from.is_open()) break;
       buffer.resize(kLargeBuffer);
     }
-    const ssize_t got = ::read(from.native_handle(), buffer.data(), buffer.size());
+    const ssize_t got = self->kind_ == Kind::socket ? tunnels::receive_some(from.native_handle(), buffer.data(), buffer.size())
+                                                    : ::read(from.native_handle(), buffer.data(), buffer.size());
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
       std::vector<char>().swap(buffer);  // idle again: give the memory back
       turns = 0;
       continue;
     }
-    if (got <= 0) break;  // EOF; EIO is the EOF of a pty
+    if (got <= 0) break;
     const Result<void> sent = co_await self->channel_->write(asio::buffer(buffer.data(), static_cast<std::size_t>(got)), as_stderr);
     if (!sent) break;
     self->count();
@@ -157,21 +170,18 @@ asio::awaitable<void> Relay::output_done() {
   while (open_outputs_ > 0) co_await outputs_ended_.async_wait(kTuple);
 }
 
-asio::awaitable<void> Relay::output_done_within(std::chrono::milliseconds limit) {
-  if (open_outputs_ == 0) co_return;
-  outputs_ended_.expires_after(limit);
-  co_await outputs_ended_.async_wait(kTuple);
-}
-
 asio::awaitable<void> Relay::input_done() {
   while (input_open_) co_await input_ended_.async_wait(kTuple);
 }
 
+void Relay::close_descriptor(asio::posix::stream_descriptor& descriptor) {
+  if (!descriptor.is_open()) return;
+  FileDescriptor released(descriptor.release());
+  if (kind_ == Kind::socket) tunnels::close_elsewhere(std::move(released));
+}
+
 void Relay::close() {
-  boost::system::error_code ignored;
-  for (asio::posix::stream_descriptor* descriptor : {&input_, &output_, &errors_}) {
-    if (descriptor->is_open()) descriptor->close(ignored);
-  }
+  for (asio::posix::stream_descriptor* descriptor : {&input_, &output_, &errors_}) close_descriptor(*descriptor);
   count();
   end_input();
 }

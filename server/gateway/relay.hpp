@@ -6,15 +6,17 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
+#include <string_view>
 
 #include "auth/sessions.hpp"
 #include "base/handles.hpp"
 #include "server/ssh/session.hpp"
+#include "tunnels/workspace_socket.hpp"
 
 namespace berth::server {
 
-// What the client sends goes to `input`; what `output` and `errors` yield goes to the client. A connected socket or a
-// pty is both input and output.
+// What the client sends goes to `input`; what `output` and `errors` yield goes to the client. Pipes are berthd's own; a connected
+// socket, both input and output, is the workspace's, and is used by the rules of tunnels/workspace_socket.hpp only.
 class Relay : public std::enable_shared_from_this<Relay> {
  public:
   enum class Kind { pipes, terminal, socket };
@@ -22,9 +24,9 @@ class Relay : public std::enable_shared_from_this<Relay> {
   static std::shared_ptr<Relay> of_pipes(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
                                          FileDescriptor input, FileDescriptor output, FileDescriptor errors);
   static std::shared_ptr<Relay> of_terminal(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
-                                            FileDescriptor terminal);
+                                            FileDescriptor input, FileDescriptor output);
   static std::shared_ptr<Relay> of_socket(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel,
-                                          FileDescriptor socket);
+                                          tunnels::WorkspaceSocket socket);
 
   // Counters of this session follow the channel's. Call before start().
   void count_into(std::shared_ptr<auth::LiveSession> live) { live_ = std::move(live); }
@@ -32,21 +34,24 @@ class Relay : public std::enable_shared_from_this<Relay> {
   void start();
   // Ends when everything that the workspace wrote has been handed to the channel, or the client has gone.
   boost::asio::awaitable<void> output_done();
-  // Gives a terminal whose process has ended this long for its last output: a background process may hold it open.
-  boost::asio::awaitable<void> output_done_within(std::chrono::milliseconds limit);
   // Ends when the client has sent EOF and all of it has been passed on, or the client has gone.
   boost::asio::awaitable<void> input_done();
   // The client has closed the channel: what it sent before still reaches the target, nothing more goes to the client.
   void client_left();
   // Closes every descriptor; pending operations end.
   void close();
+  ~Relay() { close(); }
 
  private:
   Relay(const boost::asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> channel, Kind kind);
   static boost::asio::awaitable<void> pump_in(std::shared_ptr<Relay> self);
   static boost::asio::awaitable<void> close_after(std::shared_ptr<Relay> self, std::chrono::milliseconds limit);
   static boost::asio::awaitable<void> pump_out(std::shared_ptr<Relay> self, boost::asio::posix::stream_descriptor& from, bool as_stderr);
+  // False when the target takes no more.
+  static boost::asio::awaitable<bool> pass_on(std::shared_ptr<Relay> self, std::string_view data);
+  boost::asio::posix::stream_descriptor& target() { return kind_ == Kind::socket ? output_ : input_; }
   void end_input();
+  void close_descriptor(boost::asio::posix::stream_descriptor& descriptor);
   void output_ended();
   void count();
 

@@ -1,5 +1,8 @@
 #include "server/gateway/session_channel.hpp"
 
+#include <algorithm>
+#include <functional>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -9,18 +12,19 @@
 #include "base/deadline.hpp"
 #include "base/human.hpp"
 #include "config/settings.hpp"
+#include "server/gateway/attach.hpp"
 #include "server/gateway/commands.hpp"
-#include "server/gateway/relay.hpp"
+#include "server/gateway/process_channel.hpp"
 #include "server/gateway/spawn.hpp"
 
 namespace berth::server {
 namespace asio = boost::asio;
 namespace {
 
+constexpr std::string_view kKeepVariable = "BERTH_KEEP";
 constexpr std::size_t kMaxEnv = 128;                          // variables per channel
 constexpr std::size_t kMaxEnvBytes = 32 * 1024;               // names and values together
-constexpr std::chrono::milliseconds kExitAfterOutput{100};     // most processes end right after their output: one EOF, with the exit status
-constexpr std::chrono::milliseconds kLastTerminalOutput{200};  // a background process may hold the terminal open
+constexpr std::chrono::milliseconds kAskTerminals{500};        // a login does not wait longer to tell what is still running
 
 // sftp-server lives where the image's distribution put it.
 constexpr const char* kSftpServer =
@@ -34,7 +38,16 @@ struct Wish {
   std::string detail;  // command line
   tunnels::ExecOptions exec;
   std::size_t env_bytes = 0;
+  std::optional<std::chrono::seconds> keep;  // of a terminal whose connection is lost, as the user wants it
 };
+
+// How long this user wants lost terminals to be kept: "off" or a duration, up to the site's limit.
+bool take_keep(Wish& wish, const std::string& value, const GatewayOptions& options) {
+  const Result<std::chrono::seconds> wanted = value == "off" || value == "0" ? Result<std::chrono::seconds>(std::chrono::seconds(0)) : parse_duration(value);
+  if (!wanted) return false;
+  wish.keep = std::clamp(*wanted, std::chrono::seconds(0), options.keep_terminals_most);
+  return true;
+}
 
 void take_env(Wish& wish, const ssh::EnvRequest& env, const std::vector<std::string>& allowed, ssh::Channel& channel) {
   const std::size_t size = env.name.size() + env.value.size();
@@ -57,7 +70,9 @@ asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Chan
     if (auto* pty = std::get_if<ssh::PtyRequest>(&*request)) {
       wish.exec.pty = tunnels::PtyOptions{pty->term, pty->columns, pty->rows, pty->width_pixels, pty->height_pixels, pty->modes};
       channel.reply(true);
-    } else if (auto* env = std::get_if<ssh::EnvRequest>(&*request)) {
+    } else if (auto* env = std::get_if<ssh::EnvRequest>(&*request); env && env->name == kKeepVariable) {
+      channel.reply(take_keep(wish, env->value, connection.services.options));
+    } else if (env) {
       take_env(wish, *env, connection.services.options.env_allow, channel);
     } else if (auto* size = std::get_if<ssh::WindowChange>(&*request)) {
       if (wish.exec.pty) {
@@ -84,12 +99,6 @@ asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Chan
   }
 }
 
-// A plain sentence on the client's stderr; a terminal in raw mode needs the carriage return.
-asio::awaitable<void> say(std::shared_ptr<ssh::Channel> channel, std::string text, bool has_pty) {
-  text += has_pty ? "\r\n" : "\n";
-  (void)co_await channel->write(asio::buffer(text), true);
-}
-
 // What the user should know about the key that they came with.
 asio::awaitable<void> say_notices(const Connection& connection, std::shared_ptr<ssh::Channel> channel, bool has_pty) {
   const GatewayServices& services = connection.services;
@@ -98,59 +107,6 @@ asio::awaitable<void> say_notices(const Connection& connection, std::shared_ptr<
   for (const auth::Notice& notice : notices) {
     if (auth::is_said_at_login(notice)) co_await say(channel, "berth: " + notice.text, has_pty);
   }
-}
-
-asio::awaitable<void> fail_channel(std::shared_ptr<ssh::Channel> channel, std::string message, bool has_pty) {
-  co_await say(channel, "berth: " + message, has_pty);
-  channel->send_eof();
-  channel->send_exit_status(255);
-  channel->close();
-}
-
-// One running process and what its coroutines tell each other.
-struct Running {
-  Running(const asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> its_channel, std::shared_ptr<tunnels::Process> its_process)
-      : channel(std::move(its_channel)), process(std::move(its_process)), left(executor, asio::steady_timer::time_point::max()) {}
-  std::shared_ptr<ssh::Channel> channel;
-  std::shared_ptr<tunnels::Process> process;
-  std::shared_ptr<Relay> relay;
-  asio::steady_timer left;  // cancelled when the client has closed the channel
-  bool client_left = false;
-};
-
-// After the start: resize and signals go to the process; the end of the channel ends the relay.
-asio::awaitable<void> serve_requests(std::shared_ptr<Running> running) {
-  for (;;) {
-    const Result<ssh::ChannelRequest> request = co_await running->channel->next_request();
-    if (!request) break;
-    bool known = true;
-    if (const auto* size = std::get_if<ssh::WindowChange>(&*request)) {
-      running->process->resize(size->columns, size->rows, size->width_pixels, size->height_pixels);
-    } else if (const auto* signal = std::get_if<ssh::SignalRequest>(&*request)) {
-      running->process->signal(signal->name);
-    } else {
-      known = false;
-    }
-    running->channel->reply(known);
-  }
-  running->client_left = true;
-  running->relay->client_left();
-  running->left.expires_at(asio::steady_timer::time_point::min());
-}
-
-// The end of the process, or nullopt when the client left before it: such a process goes on as under sshd (its terminal
-// hangs up, its pipes break).
-asio::awaitable<std::optional<Result<tunnels::ExitStatus>>> exit_or_client_left(std::shared_ptr<Running> running) {
-  if (running->client_left) co_return std::nullopt;
-  co_return co_await unless(running->process->wait(), running->left);
-}
-
-// A process that closes its output and lives on: the client gets EOF while its own input still flows.
-asio::awaitable<void> pass_on_end_of_output(std::shared_ptr<Running> running) {
-  co_await running->relay->output_done();
-  asio::steady_timer timer(co_await asio::this_coro::executor, kExitAfterOutput);
-  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
-  running->channel->send_eof();
 }
 
 void describe_client(Connection& connection, tunnels::ExecOptions& exec) {
@@ -167,49 +123,21 @@ void describe_client(Connection& connection, tunnels::ExecOptions& exec) {
   exec.env["SSH_CLIENT"] = client + " " + client_port + " " + server_port;
 }
 
-// Tells the client how the process ended; answers the outcome for the session's row.
-std::string send_exit(ssh::Channel& channel, const tunnels::ExitStatus& exit) {
-  channel.send_eof();
-  if (!exit.signal.empty()) {
-    channel.send_exit_signal(exit.signal, exit.core_dumped, "");
-    return "signal " + exit.signal;
+// One line for a person who logs in again after a loss.
+asio::awaitable<void> tell_of_kept(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel,
+                                   std::shared_ptr<tunnels::AgentLink> link) {
+  const auto listed = co_await with_deadline(link->terminals(), kAskTerminals, "the workspace");
+  if (!listed) co_return;
+  std::size_t alone = 0;
+  Timestamp since;
+  for (const tunnels::TerminalInfo& terminal : *listed) {
+    if (terminal.ended || terminal.detached_since == Timestamp{}) continue;
+    ++alone;
+    if (since == Timestamp{} || terminal.detached_since < since) since = terminal.detached_since;
   }
-  channel.send_exit_status(static_cast<std::uint32_t>(exit.code));
-  return "exit " + std::to_string(exit.code);
-}
-
-asio::awaitable<std::string> run_process(std::shared_ptr<ssh::Channel> channel, std::shared_ptr<tunnels::Process> process,
-                                         std::shared_ptr<auth::LiveSession> live, bool has_pty) {
-  const auto executor = co_await asio::this_coro::executor;
-  auto running = std::make_shared<Running>(executor, channel, process);
-  if (has_pty) {
-    running->relay = Relay::of_terminal(executor, channel, process->take_terminal());
-  } else {
-    FileDescriptor input = process->take_stdin(), output = process->take_stdout(), errors = process->take_stderr();
-    running->relay = Relay::of_pipes(executor, channel, std::move(input), std::move(output), std::move(errors));
-  }
-  running->relay->count_into(live);
-  running->relay->start();
-  spawn_logged(executor, serve_requests(running), "channel.requests");
-  if (!has_pty) spawn_logged(executor, pass_on_end_of_output(running), "channel.end_of_output");
-
-  const std::optional<Result<tunnels::ExitStatus>> exit = co_await exit_or_client_left(running);
-  if (!exit) co_return "client left";
-  std::string outcome;
-  if (!*exit) {
-    outcome = exit->error().message;
-    co_await fail_channel(channel, "the workspace went away: " + outcome, has_pty);
-  } else {
-    if (has_pty) {
-      co_await running->relay->output_done_within(kLastTerminalOutput);
-    } else {
-      co_await running->relay->output_done();
-    }
-    outcome = send_exit(*channel, **exit);
-    channel->close();
-  }
-  running->relay->close();
-  co_return outcome;
+  if (alone == 0) co_return;
+  const std::string what = alone == 1 ? "1 terminal, left " : std::to_string(alone) + " terminals, the first left ";
+  co_await say(channel, "You have " + what + human_age(since, connection->services.clock.now()) + " and still running: " + connection->services.options.ssh_command + " -t berth attach", true);
 }
 
 // Ends one channel for an administrator or a revocation: the client reads why.
@@ -222,9 +150,13 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
   const auto executor = co_await asio::this_coro::executor;
   const bool has_pty = wish.exec.pty.has_value();
   const std::weak_ptr<ssh::Channel> weak = channel;
+  auto killed = std::make_shared<bool>(false);
   auto live = connection->services.sessions.open(
       connection->record(wish.kind, cut_to_width(printable(wish.detail), 256)), executor,
-      [weak, executor, has_pty](const std::string& reason) { kill_channel(weak, reason, executor, has_pty); });
+      [weak, executor, has_pty, killed](const std::string& reason) {
+        *killed = true;
+        kill_channel(weak, reason, executor, has_pty);
+      });
 
   channel->reply(true);
   // Never into a command, scp, sftp or rsync: what they print is read by programs.
@@ -239,6 +171,10 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
     co_return;
   }
   describe_client(*connection, wish.exec);
+  // Unless the user says so, a command on a terminal ends with its client, as under sshd.
+  const auto usual = wish.kind == "shell" ? connection->services.options.keep_terminals : std::chrono::seconds(0);
+  if (has_pty) wish.exec.pty->keep = wish.keep.value_or(usual);
+  if (has_pty && wish.kind == "shell") co_await tell_of_kept(connection, channel, *link);
   auto started = co_await (*link)->exec(std::move(wish.exec));
   if (!started) {
     co_await fail_channel(channel, started.error().message, has_pty);
@@ -246,7 +182,11 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
     co_return;
   }
   std::shared_ptr<tunnels::Process> process = std::move(*started);
-  std::string outcome = co_await run_process(channel, process, live, has_pty);
+  // Kept is what was lost; what the client closed, or somebody ended, is over.
+  const std::function<bool()> ends_with_client = [connection, channel, killed] {
+    return *killed || channel->ended_by_client() || !still_allowed(*connection);
+  };
+  std::string outcome = co_await run_process(channel, process, live, ends_with_client);
   connection->services.sessions.close(live, std::move(outcome));
 }
 
@@ -256,7 +196,10 @@ asio::awaitable<void> serve_session(std::shared_ptr<Connection> connection, std:
   channel->confirm();
   std::optional<Wish> wish = co_await read_wish(*connection, *channel);
   if (!wish) co_return;
-  if (wish->kind == "exec" && is_gateway_command(wish->detail)) {
+  if (wish->kind == "exec" && is_attach_command(wish->detail)) {
+    channel->reply(true);
+    co_await serve_attach(connection, channel, wish->detail, wish->exec.pty);
+  } else if (wish->kind == "exec" && is_gateway_command(wish->detail)) {
     channel->reply(true);
     std::optional<CommandTerminal> terminal;
     if (wish->exec.pty) terminal = CommandTerminal{wish->exec.pty->term, wish->exec.pty->columns};

@@ -15,7 +15,7 @@ std::string describe(const ssh::ChannelOpen& opening) {
   return "";
 }
 
-asio::awaitable<Result<FileDescriptor>> connect(tunnels::AgentLink& link, const ssh::ChannelOpen& opening) {
+asio::awaitable<Result<tunnels::WorkspaceSocket>> connect(tunnels::AgentLink& link, const ssh::ChannelOpen& opening) {
   if (const auto* tcp = std::get_if<ssh::DirectTcpip>(&opening)) {
     if (tcp->port == 0 || tcp->port > 65535) co_return Error{ErrorKind::invalid, "port " + std::to_string(tcp->port) + " is not from 1 to 65535"};
     co_return co_await link.connect_tcp(tcp->host, static_cast<std::uint16_t>(tcp->port));
@@ -39,7 +39,7 @@ void kill_tunnel(const std::weak_ptr<ssh::Channel>& weak) {
 
 }  // namespace
 
-asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, FileDescriptor socket,
+asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, tunnels::WorkspaceSocket socket,
                                         std::shared_ptr<auth::LiveSession> live) {
   const auto executor = co_await asio::this_coro::executor;
   auto relay = Relay::of_socket(executor, channel, std::move(socket));
@@ -61,7 +61,7 @@ asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::
                                                  [weak](const std::string&) { kill_tunnel(weak); });
   auto link = co_await connection->services.workspaces.open(connection->lane.lane, connection->workspace, [](std::string_view) {});
   // No conditional expression around co_await: g++ 12 destroys its temporary twice, and the descriptor would be closed under us.
-  Result<FileDescriptor> socket = Error{ErrorKind::closed, ""};
+  Result<tunnels::WorkspaceSocket> socket = Error{ErrorKind::closed, ""};
   if (link) {
     socket = co_await connect(**link, channel->opening());
   } else {

@@ -11,7 +11,7 @@ namespace berth::server {
 boost::asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel);
 
 // Relays an open channel and an open socket until both directions have ended; the outcome for the session's row.
-boost::asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, FileDescriptor socket,
+boost::asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, tunnels::WorkspaceSocket socket,
                                                std::shared_ptr<auth::LiveSession> live);
 
 }  // namespace berth::server

@@ -18,7 +18,10 @@ namespace {
 const std::vector<std::string>& seeds() {
   static const std::vector<std::string> list = {
       R"({"type":"exec","op":1,"argv":["true"],"env":{"A":"b"},"cwd":"/"})",
-      R"({"type":"exec","op":2,"command":"exit 3","pty":{"term":"xterm","columns":80,"rows":24,"width":0,"height":0,"modes":"\u0001\u0000\u0000\u0000\u0003"}})",
+      R"({"type":"exec","op":2,"command":"exit 3","pty":{"term":"xterm","columns":80,"rows":24,"width":0,"height":0,"modes":"\u0001\u0000\u0000\u0000\u0003","keep_s":5}})",
+      R"({"type":"attach","op":9,"id":"abcde","columns":80,"rows":24,"width":0,"height":0,"from":0,"watch":true,"alone":true})",
+      R"({"type":"terminals","op":10})",
+      R"({"type":"hangup","op":2,"id":"abcde"})",
       R"({"type":"resize","op":2,"columns":100,"rows":30,"width":0,"height":0})",
       R"({"type":"signal","op":1,"name":"TERM"})",
       R"({"type":"connect","op":3,"host":"127.0.0.1","port":1})",

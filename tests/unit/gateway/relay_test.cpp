@@ -140,25 +140,45 @@ TEST_F(RelayTest, ATargetThatClosedItsInputDoesNotBlockTheClient) {
 }
 
 TEST_F(RelayTest, AClientThatLeftHangsUpATerminal) {
-  Ends ends = socket_pair();
-  auto relay = Relay::of_terminal(io.get_executor(), channel, std::move(ends.ours));
+  Ends input = pipe_to_workspace(), output = pipe_from_workspace();
+  auto relay = Relay::of_terminal(io.get_executor(), channel, std::move(input.ours), std::move(output.ours));
   relay->start();
   run();
   relay->client_left();
   channel->client_closes();
   run();
-  EXPECT_TRUE(at_eof_now(ends.theirs.get()));
+  EXPECT_TRUE(at_eof_now(input.theirs.get()));
 }
 
-TEST_F(RelayTest, ATerminalsLastOutputIsNotWaitedForForEver) {
-  Ends ends = socket_pair();  // never closed, as by a background process
-  auto relay = Relay::of_terminal(io.get_executor(), channel, std::move(ends.ours));
+TEST_F(RelayTest, TheClientsEofIsNoEndOfATerminal) {
+  Ends input = pipe_to_workspace(), output = pipe_from_workspace();
+  auto relay = Relay::of_terminal(io.get_executor(), channel, std::move(input.ours), std::move(output.ours));
   relay->start();
-  bool done = false;
-  asio::co_spawn(io, relay->output_done_within(std::chrono::milliseconds(1)), [&done](const std::exception_ptr&) { done = true; });
-  ASSERT_EQ(::write(ends.theirs.get(), "bye", 3), 3);
-  while (!done) io.run_one();
+  channel->client_sends("exit\n");
+  channel->client_eof();
+  run();
+  char typed[16];
+  ASSERT_EQ(::read(input.theirs.get(), typed, sizeof typed), 5);
+  EXPECT_FALSE(at_eof_now(input.theirs.get()));
+  ASSERT_EQ(::write(output.theirs.get(), "bye", 3), 3);
+  output.theirs.reset();
+  run();
   EXPECT_EQ(channel->received, "bye");
+  relay->close();
+}
+
+// The other holder of the socket makes it blocking, and lets it linger: neither may hold the lane up.
+TEST_F(RelayTest, ASocketThatWasMadeBlockingHoldsNobodyUp) {
+  Ends ends = socket_pair();
+  FileDescriptor kept(::dup(ends.ours.get()));
+  auto relay = Relay::of_socket(io.get_executor(), channel, std::move(ends.ours));
+  relay->start();
+  run();
+  ::fcntl(kept.get(), F_SETFL, ::fcntl(kept.get(), F_GETFL) & ~O_NONBLOCK);
+  channel->client_sends(std::string(8'000'000, 'x'));  // far over what the socket takes
+  ASSERT_EQ(::write(ends.theirs.get(), "answer", 6), 6);
+  run();
+  EXPECT_EQ(channel->received, "answer");
   relay->close();
   channel->client_closes();
   run();

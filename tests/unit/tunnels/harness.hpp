@@ -84,7 +84,7 @@ class RunningAgent {
   int last_ = -1;
 };
 
-inline boost::asio::awaitable<Result<FileDescriptor>> greet(AgentListener& listener, unsigned lanes, unsigned lane) {
+inline boost::asio::awaitable<Result<WorkspaceSocket>> greet(AgentListener& listener, unsigned lanes, unsigned lane) {
   auto socket = co_await listener.accept();
   if (!socket) co_return socket.error();
   auto hello = co_await read_hello(*socket);
@@ -107,6 +107,8 @@ inline boost::asio::awaitable<std::string> read_all(FileDescriptor fd) {
   }
 }
 
+inline boost::asio::awaitable<std::string> read_all(WorkspaceSocket socket) { return read_all(FileDescriptor(socket.release())); }
+
 class AgentTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -119,7 +121,7 @@ class AgentTest : public ::testing::Test {
   std::shared_ptr<AgentLink> next_link(unsigned lanes = 1, unsigned lane = 0) {
     auto socket = run_on(io, with_deadline(greet(*listener, lanes, lane), std::chrono::seconds(10), "the agent"));
     if (!socket) throw std::runtime_error(socket.error().message);
-    return make_agent_link(io.get_executor(), std::move(*socket), [this] { ++closed; });
+    return make_agent_link(io.get_executor(), FileDescriptor(socket->release()), [this] { ++closed; });
   }
   template <class T>
   T run(boost::asio::awaitable<T> operation) { return run_on(io, std::move(operation)); }

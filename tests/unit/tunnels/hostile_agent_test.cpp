@@ -1,7 +1,9 @@
 // A workspace's user can replace the agent. Whatever it sends costs it its own link, and nobody anything else.
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <nlohmann/json.hpp>
@@ -40,6 +42,7 @@ class HostileAgent : public ::testing::Test {
   json asked() {
     settle();
     auto received = wire::receive(theirs.get(), buffer);
+    descriptors = std::move(received.descriptors);
     return received.status == wire::Status::ok ? json::parse(received.text) : json();
   }
   // Starts an exec and keeps its result.
@@ -69,6 +72,7 @@ class HostileAgent : public ::testing::Test {
   FileDescriptor theirs;
   std::shared_ptr<AgentLink> link;
   std::array<char, wire::kMaxMessage + 1> buffer;
+  std::vector<FileDescriptor> descriptors;  // that came with what was asked last
   std::unique_ptr<Process> process;
   Error error;
   bool answered = false;
@@ -87,17 +91,129 @@ struct Pipes {
   }
 };
 
-TEST_F(HostileAgent, ARightAnswerIsTakenAndMadeNonBlocking) {
+TEST_F(HostileAgent, WhatBerthdReadsAndWritesTheAgentNeverHolds) {
   begin_exec();
   EXPECT_EQ(asked()["type"], "exec");
-  Pipes pipes;
-  say(R"({"type":"done","op":1,"pid":7})", {pipes.in_write.get(), pipes.out_read.get(), pipes.out_read.get()});
+  ASSERT_EQ(descriptors.size(), 3u);
+  say(R"({"type":"done","op":1,"pid":7})");
   settle();
   ASSERT_TRUE(process);
-  auto in = process->take_stdin();
-  EXPECT_TRUE(::fcntl(in.get(), F_GETFL) & O_NONBLOCK);
-  EXPECT_TRUE(::fcntl(in.get(), F_GETFD) & FD_CLOEXEC);
+  for (auto& theirs_end : descriptors) {  // what it can do to what it has
+    ::fcntl(theirs_end.get(), F_SETFL, ::fcntl(theirs_end.get(), F_GETFL) & ~O_NONBLOCK);
+    ::fcntl(theirs_end.get(), F_SETPIPE_SZ, 4096);
+  }
+  FileDescriptor ends[] = {process->take_stdin(), process->take_stdout(), process->take_stderr()};
+  for (auto& end : ends) {
+    struct stat status{};
+    ASSERT_EQ(::fstat(end.get(), &status), 0);
+    EXPECT_TRUE(S_ISFIFO(status.st_mode)) << "a pipe carries no descriptors";
+    EXPECT_TRUE(::fcntl(end.get(), F_GETFL) & O_NONBLOCK);
+    EXPECT_TRUE(::fcntl(end.get(), F_GETFD) & FD_CLOEXEC);
+  }
   EXPECT_FALSE(process->take_stdin()) << "each can be taken once";
+  char byte = 0;
+  EXPECT_EQ(::read(ends[1].get(), &byte, 1), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
+
+TEST_F(HostileAgent, ATerminalIsTwoPipesOfOurs) {
+  begin_exec(true);
+  EXPECT_EQ(asked()["pty"]["keep_s"], 0);
+  ASSERT_EQ(descriptors.size(), 2u);
+  say(R"({"type":"done","op":1,"pid":7,"terminal":"ab12"})");
+  settle();
+  ASSERT_TRUE(process);
+  EXPECT_EQ(process->terminal(), "ab12");
+  EXPECT_TRUE(::fcntl(process->take_stdin().get(), F_GETFL) & O_NONBLOCK);
+  EXPECT_TRUE(::fcntl(process->take_stdout().get(), F_GETFL) & O_NONBLOCK);
+}
+
+// A TCP connection whose other end takes nothing, with bytes on their way and lingering: its last close would wait for minutes.
+struct Lingering {
+  Lingering() {
+    FileDescriptor listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in here{AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {}};
+    socklen_t size = sizeof here;
+    const int small = 4096;
+    ::setsockopt(listening.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    if (::bind(listening.get(), reinterpret_cast<sockaddr*>(&here), sizeof here) < 0 || ::listen(listening.get(), 1) < 0) std::abort();
+    ::getsockname(listening.get(), reinterpret_cast<sockaddr*>(&here), &size);
+    near.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(near.get(), reinterpret_cast<sockaddr*>(&here), sizeof here) < 0) std::abort();
+    far.reset(::accept(listening.get(), nullptr, nullptr));
+    const std::string load(1 << 20, 'x');
+    while (::send(near.get(), load.data(), load.size(), MSG_DONTWAIT) > 0) {
+    }
+    linger on{1, 600};
+    ::setsockopt(near.get(), SOL_SOCKET, SO_LINGER, &on, sizeof on);
+  }
+  FileDescriptor near, far;
+};
+
+// Each case would hold this thread up for ten minutes, which the test's time limit shows.
+TEST_F(HostileAgent, DescriptorsThatLingerHoldNobodyUp) {
+  auto connect = [](HostileAgent& test) -> asio::awaitable<void> {
+    std::string host = "127.0.0.1";
+    auto connected = co_await test.link->connect_tcp(host, 80);
+    test.answered = connected.has_value();
+  };
+  {  // handed over as asked, made blocking, and given up
+    asio::co_spawn(io, connect(*this), asio::detached);
+    asked();
+    Lingering socket;
+    say(R"({"type":"done","op":1})", {socket.near.get()});
+    ::fcntl(socket.near.get(), F_SETFL, 0);
+    socket.near.reset();
+    settle();
+    EXPECT_TRUE(answered);
+    EXPECT_TRUE(link->alive());
+  }
+  {  // never asked for: the link is refused
+    Lingering socket;
+    begin_exec();
+    say(R"({"type":"done","op":2,"pid":1})", {socket.near.get()});
+    socket.near.reset();
+    settle();
+    EXPECT_FALSE(link->alive());
+  }
+  {  // still on its way when the link is closed
+    SetUp();
+    Lingering socket;
+    say("unread", {socket.near.get()});
+    socket.near.reset();
+    link.reset();
+    settle();
+  }
+}
+
+TEST_F(HostileAgent, ASocketPassesNoDescriptorsOn) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  FileDescriptor ours(pair[0]), its(pair[1]);
+  const int before = open_descriptors();
+  Lingering socket;
+  wire::send(its.get(), "data", std::vector<int>{socket.near.get()});
+  socket.near.reset();
+  char bytes[16];
+  EXPECT_EQ(receive_some(ours.get(), bytes, sizeof bytes), 4);
+  EXPECT_EQ(receive_some(ours.get(), bytes, sizeof bytes), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  socket.far.reset();
+  for (int tries = 0; tries < 5000 && open_descriptors() != before; ++tries) ::usleep(1000);
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(HostileAgent, OneThatNeverAnswersIsSentOnlySoManyDescriptors) {
+  int asked_for = 0;
+  while (!answered && asked_for < 1000) {
+    begin_exec();
+    ++asked_for;
+    while (asked().is_object()) {
+    }
+  }
+  EXPECT_EQ(error.kind, ErrorKind::unavailable);
+  EXPECT_EQ(asked_for, 257);
+  EXPECT_TRUE(link->alive());
 }
 
 TEST_F(HostileAgent, MessagesThatBreakTheProtocolCloseTheLink) {
@@ -105,7 +221,8 @@ TEST_F(HostileAgent, MessagesThatBreakTheProtocolCloseTheLink) {
   const std::string breaches[] = {
       "garbage", "[]", "{}", "\"text\"", "{\"op\":1}", "{\"type\":\"done\"}", R"({"type":"done","op":-1})", R"({"type":"done","op":"1"})",
       R"({"type":"done","op":2})", R"({"type":"surprise","op":1})", R"({"type":1,"op":1})", R"({"type":"exit","op":1,"code":0})",
-      R"({"type":"accepted","op":1})", R"({"type":"closed","op":1})", R"({"type":"done","op":1,"pid":1})", deep,
+      R"({"type":"accepted","op":1})", R"({"type":"closed","op":1})", R"({"type":"detached","op":1})", R"({"type":"title","op":1,"title":"x"})",
+      R"({"type":"size","op":1,"columns":1,"rows":1})", deep,
       std::string(wire::kMaxMessage - 1, '{'), std::string("\0\xff\xfe", 3)};
   for (const auto& breach : breaches) {
     answered = false;
@@ -126,15 +243,13 @@ TEST_F(HostileAgent, AMessageOverTheLimitClosesTheLink) {
   expect_refused();
 }
 
-TEST_F(HostileAgent, DescriptorsOfTheWrongKindCloseTheLinkAndAreClosed) {
+TEST_F(HostileAgent, DescriptorsThatWereNotAskedForCloseTheLinkAndAreClosed) {
   Pipes pipes;
-  FileDescriptor file(::open("/etc/passwd", O_RDONLY)), null(::open("/dev/null", O_RDWR)), directory(::open("/", O_PATH));
-  FileDescriptor datagram(::socket(AF_UNIX, SOCK_DGRAM, 0)), packets(::socket(AF_UNIX, SOCK_SEQPACKET, 0));
+  FileDescriptor file(::open("/etc/passwd", O_RDONLY)), directory(::open("/", O_PATH)), datagram(::socket(AF_UNIX, SOCK_DGRAM, 0));
   int in = pipes.in_write.get(), out = pipes.out_read.get();
-  const std::vector<int> wrong[] = {{},        {in},           {in, out},       {out, in, in},          {in, out, file.get()},
-                                    {in, null.get(), out}, {directory.get(), out, out}, {datagram.get(), out, out}, {packets.get(), out, out}};
+  const std::vector<int> wrong[] = {{in}, {in, out, out}, {file.get()}, {directory.get(), out}, {datagram.get()}};
   int before = 0;
-  for (const auto& descriptors : wrong) {
+  for (const auto& unasked : wrong) {
     for (bool pty : {false, true}) {
       answered = false;
       closed = 0;
@@ -142,10 +257,12 @@ TEST_F(HostileAgent, DescriptorsOfTheWrongKindCloseTheLinkAndAreClosed) {
       SetUp();
       begin_exec(pty);
       asked();
-      say(R"({"type":"done","op":1,"pid":1})", descriptors);
+      descriptors.clear();
+      say(R"({"type":"done","op":1,"pid":1,"terminal":"ab"})", unasked);
       expect_refused();
       if (!before) before = open_descriptors();
-      EXPECT_EQ(open_descriptors(), before) << "a descriptor leaked";
+      for (int tries = 0; tries < 5000 && open_descriptors() > before; ++tries) ::usleep(1000);  // closed elsewhere
+      EXPECT_LE(open_descriptors(), before) << "a descriptor leaked";
     }
   }
 }
@@ -195,7 +312,9 @@ TEST_F(HostileAgent, ADescriptorFloodLeaksNothingAndEndsTheOperation) {
   settle();
   EXPECT_TRUE(answered);
   EXPECT_FALSE(process);
-  EXPECT_EQ(open_descriptors(), before);
+  descriptors.clear();
+  for (int tries = 0; tries < 5000 && open_descriptors() > before; ++tries) ::usleep(1000);  // closed elsewhere
+  EXPECT_LE(open_descriptors(), before);
 }
 
 TEST_F(HostileAgent, ErrorsAreCleanedForTheUsersTerminal) {
@@ -240,7 +359,8 @@ TEST_F(HostileAgent, AMutatedConversationNeverCrashes) {
   Pipes pipes;
   const std::string seeds[] = {R"({"type":"done","op":1,"pid":1})", R"({"type":"exit","op":1,"code":0,"core":true})",
                                R"({"type":"exit","op":1,"signal":"KILL","core":false})", R"({"type":"accepted","op":1,"host":"::1","port":5})",
-                               R"({"type":"error","op":1,"kind":"invalid","message":"no"})", R"({"type":"closed","op":1})"};
+                               R"({"type":"error","op":1,"kind":"invalid","message":"no"})", R"({"type":"closed","op":1})", R"({"type":"detached","op":1,"reason":"x"})",
+                               R"({"type":"title","op":1,"title":"x"})", R"({"type":"size","op":1,"columns":80,"rows":24})"};
   for (int round = 0; round < 3000; ++round) {
     answered = false;
     closed = 0;
@@ -256,9 +376,9 @@ TEST_F(HostileAgent, AMutatedConversationNeverCrashes) {
         if (random() % 2) text[at] = static_cast<char>(random());
         else text.insert(at, text.substr(random() % text.size(), random() % 8));
       }
-      std::vector<int> descriptors;
-      if (random() % 2) descriptors = {pipes.in_write.get(), pipes.out_read.get(), pipes.out_read.get()};
-      say(text, descriptors);
+      std::vector<int> sent;
+      if (random() % 2) sent = {pipes.in_write.get(), pipes.out_read.get(), pipes.out_read.get()};
+      say(text, sent);
       settle();
     }
   }

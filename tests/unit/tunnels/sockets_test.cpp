@@ -18,7 +18,7 @@ class Sockets : public AgentTest {
     auto count = co_await socket.async_read_some(asio::buffer(part), asio::use_awaitable);
     co_await asio::async_write(socket, asio::buffer(part, count), asio::use_awaitable);
   }
-  static asio::awaitable<std::string> exchange(FileDescriptor fd, std::string text) {
+  static asio::awaitable<std::string> exchange(WorkspaceSocket fd, std::string text) {
     ::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
     ::shutdown(fd.get(), SHUT_WR);
     co_return co_await read_all(std::move(fd));
@@ -83,7 +83,7 @@ TEST_F(Sockets, ListensOnUnixAndConnectsToIt) {
   auto accepted = run((*listening)->accept());
   ASSERT_TRUE(accepted);
   ::send(accepted->socket.get(), "hi", 2, MSG_NOSIGNAL);
-  accepted->socket.reset();
+  accepted->socket = WorkspaceSocket();
   EXPECT_EQ(run(read_all(std::move(*connected))), "hi");
   listening->reset();
   shell("true");  // the close has been handled when a later request has

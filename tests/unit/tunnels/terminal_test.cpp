@@ -31,8 +31,8 @@ TEST_F(Terminal, HasTheSizeAndTheNameThatWereAskedFor) {
     auto options = on_terminal("stty size; echo $TERM; tty | cut -c1-8; echo $SSH_TTY | cut -c1-8; stat -c %F /proc/self/fd/0");
     options.env = {{"SSH_CONNECTION", "1.2.3.4 1 5.6.7.8 22"}};
     auto process = co_await link.exec(options);
-    EXPECT_FALSE((*process)->take_stdin());
-    auto text = co_await read_all((*process)->take_terminal());
+    EXPECT_FALSE((*process)->take_stderr());
+    auto text = co_await read_all((*process)->take_stdout());
     EXPECT_EQ((co_await (*process)->wait())->code, 0);
     co_return text;
   };
@@ -43,7 +43,7 @@ TEST_F(Terminal, ResizeReachesTheProgram) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<std::string> {
     auto options = on_terminal("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done");
     auto process = co_await link.exec(options);
-    asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_terminal().release());
+    asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_stdout().release());
     co_await read_until(terminal, "ready");
     (*process)->resize(132, 43, 0, 0);
     co_return co_await read_until(terminal, "43 132");
@@ -55,9 +55,10 @@ TEST_F(Terminal, ControlCIsASignal) {
   auto scenario = [](AgentLink& link) -> asio::awaitable<ExitStatus> {
     auto options = on_terminal("echo ready; exec sleep 60");
     auto process = co_await link.exec(options);
-    asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_terminal().release());
+    asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_stdout().release());
     co_await read_until(terminal, "ready");
-    co_await asio::async_write(terminal, asio::buffer("\x03", 1), asio::use_awaitable);
+    const FileDescriptor typed = (*process)->take_stdin();
+    EXPECT_EQ(::write(typed.get(), "\x03", 1), 1);
     co_return *(co_await (*process)->wait());
   };
   EXPECT_EQ(run(scenario(*link)).signal, "INT");
@@ -69,7 +70,7 @@ TEST_F(Terminal, ModesOfTheClientAreApplied) {
     // VINTR (1) = ^X, ECHO (53) off, OPOST (70) on, end.
     options.pty->modes = std::string("\x01\0\0\0\x18\x35\0\0\0\0\x46\0\0\0\x01\0", 16);
     auto process = co_await link.exec(options);
-    co_return co_await read_all((*process)->take_terminal());
+    co_return co_await read_all((*process)->take_stdout());
   };
   auto text = run(scenario(*link));
   EXPECT_NE(text.find("intr = ^X"), std::string::npos) << text;
@@ -81,7 +82,8 @@ TEST_F(Terminal, ClosingItHangsUp) {
     auto options = on_terminal("echo ready; exec sleep 60");
     auto process = co_await link.exec(options);
     {
-      asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_terminal().release());
+      const FileDescriptor typed = (*process)->take_stdin();
+      asio::posix::stream_descriptor terminal(co_await asio::this_coro::executor, (*process)->take_stdout().release());
       co_await read_until(terminal, "ready");
     }
     co_return *(co_await (*process)->wait());

@@ -48,13 +48,13 @@ class FakeLink final : public tunnels::AgentLink {
     return state_.running;
   }
   asio::awaitable<Result<std::unique_ptr<tunnels::Process>>> exec(tunnels::ExecOptions) override { co_return unsupported(); }
-  asio::awaitable<Result<FileDescriptor>> connect_tcp(std::string host, std::uint16_t port) override {
+  asio::awaitable<Result<tunnels::WorkspaceSocket>> connect_tcp(std::string host, std::uint16_t port) override {
     EXPECT_EQ(host, "localhost");
     FileDescriptor socket = connect_tcp_port(port);
     if (!socket) co_return errno_error("connect", errno);
     co_return socket;
   }
-  asio::awaitable<Result<FileDescriptor>> connect_unix(std::string path) override {
+  asio::awaitable<Result<tunnels::WorkspaceSocket>> connect_unix(std::string path) override {
     FileDescriptor socket = connect_unix_path(path);
     if (!socket) co_return errno_error("connect", errno);
     co_return socket;

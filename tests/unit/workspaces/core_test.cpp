@@ -24,8 +24,8 @@ struct FakeLink final : tunnels::AgentLink {
   explicit FakeLink(FileDescriptor s) : socket(std::move(s)) {}
   bool alive() const override { return alive_; }
   asio::awaitable<Result<std::unique_ptr<tunnels::Process>>> exec(tunnels::ExecOptions) override { co_return Error{}; }
-  asio::awaitable<Result<FileDescriptor>> connect_tcp(std::string, std::uint16_t) override { co_return Error{}; }
-  asio::awaitable<Result<FileDescriptor>> connect_unix(std::string) override { co_return Error{}; }
+  asio::awaitable<Result<tunnels::WorkspaceSocket>> connect_tcp(std::string, std::uint16_t) override { co_return Error{}; }
+  asio::awaitable<Result<tunnels::WorkspaceSocket>> connect_unix(std::string) override { co_return Error{}; }
   asio::awaitable<Result<std::unique_ptr<tunnels::Listener>>> listen_tcp(std::string, std::uint16_t) override { co_return Error{}; }
   asio::awaitable<Result<std::unique_ptr<tunnels::Listener>>> listen_unix(std::string) override { co_return Error{}; }
   asio::awaitable<Result<std::string>> service(tunnels::ServiceOptions) override { co_return Error{ErrorKind::internal, "jupyter: No such file or directory"}; }
