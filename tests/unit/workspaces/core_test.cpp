@@ -136,7 +136,7 @@ class WorkspaceCore : public testing::Test {
     std::strcpy(address.sun_path, (root_ / "ada/main/agent.sock").c_str());
     FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0));
     if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
-    tunnels::wire::send(socket.get(), R"({"type":"hello","protocol":1,"version":"t","instance":"i","pid":1})");
+    tunnels::wire::send(socket.get(), R"({"type":"hello","protocol":2,"version":"t","instance":"i","pid":1})");
     return socket;
   }
   std::string welcome(const FileDescriptor& socket) {
