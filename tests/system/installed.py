@@ -124,7 +124,7 @@ class Installed(unittest.TestCase):
             berth() { case "$*" in *'completion words users') echo 'ada bob' ;; *fingerprints) echo 'SHA256:abc SHA256:xyz' ;; esac; }
             try() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _berth; echo "${COMPREPLY[*]}"; }
             try berth wo
-            try berth key ''
+            try berth session ''
             try berth user show b
             try berth --admin-socket /x key add a
             try berth key revoke SHA256:x
@@ -133,7 +133,7 @@ class Installed(unittest.TestCase):
             """
         code, said = run("bash", "-euc", script)
         self.assertEqual(code, 0, said)
-        self.assertEqual(said.splitlines(), ["workspace", "add list revoke", "bob", "ada", "SHA256:xyz", "--all", "bob"])
+        self.assertEqual(said.splitlines(), ["workspace", "list kill", "bob", "ada", "SHA256:xyz", "--all", "bob"])
 
 
 if __name__ == "__main__":
