@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import sys
 
@@ -126,4 +127,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Without the interpreter's own end: threads of py-rattler that still let go of its lock then make it abort after all is done.
+    os._exit(status)
