@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "auth/rows.hpp"
+#include "auth/store_change.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
@@ -175,9 +176,7 @@ AuditVerdict Audit::verify(SQLite::Database& reader) const {
 }
 
 asio::awaitable<Result<std::size_t>> Audit::cut(Timestamp limit) {
-  auto gone = std::make_shared<std::size_t>(0);
-  auto change = [gone, limit, now = clock_.now()](SQLite::Database& db) -> Result<void> {
-    *gone = 0;
+  std::function<Result<std::size_t>(SQLite::Database&)> change = [limit, now = clock_.now()](SQLite::Database& db) -> Result<std::size_t> {
     Cut cut = last_cut(db);
     const std::int64_t begin = cut.number;
     {
@@ -186,17 +185,15 @@ asio::awaitable<Result<std::size_t>> Audit::cut(Timestamp limit) {
                                     "SELECT number, hash FROM audit WHERE number <= ?1 AND number < (SELECT max(number) FROM audit) AND number < "
                                     "coalesce((SELECT min(number) FROM audit WHERE at >= ?2), 9223372036854775807) ORDER BY number DESC LIMIT 1",
                                     begin + kCutAtOnce, limit);
-      if (!row.executeStep()) return {};
+      if (!row.executeStep()) return std::size_t{0};
       cut = {row.getColumn(0).getInt64(), text_in(row, 1)};
     }
     append_audit(db, now, {"berthd", Role::admin, "-", {}}, kCutAction, cut_object(cut), "ok");
     run(db, "INSERT INTO audit_cuts (number, hash, at) VALUES (?, ?, ?)", cut.number, cut.hash, now);
-    *gone = static_cast<std::size_t>(run(db, "DELETE FROM audit WHERE number <= ?", cut.number));
-    return {};
+    return static_cast<std::size_t>(run(db, "DELETE FROM audit WHERE number <= ?", cut.number));
   };
-  auto done = co_await store_.write(std::move(change));
-  if (done.has_error()) co_return done.error();
-  co_return *gone;
+  auto gone = co_await write_answer<std::size_t>(store_, std::move(change));
+  co_return gone;
 }
 
 }  // namespace berth::auth

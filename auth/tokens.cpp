@@ -2,6 +2,7 @@
 
 #include "auth/audit.hpp"
 #include "auth/rows.hpp"
+#include "auth/store_change.hpp"
 #include "auth/web_rows.hpp"
 #include "base/encoding.hpp"
 
@@ -57,8 +58,7 @@ Result<void> check_room(SQLite::Database& db, std::int64_t user_id, const std::s
 asio::awaitable<Result<Tokens::New>> Tokens::create(Actor actor, std::string name, std::string scopes, std::chrono::seconds lifetime) {
   if (!is_name(name)) co_return bad_name();
   if (lifetime < std::chrono::minutes(1) || lifetime > kLongest) co_return Error{ErrorKind::invalid, "a token lives from a minute to a year"};
-  auto made = std::make_shared<New>();
-  auto change = [=, this, now = clock_.now()](SQLite::Database& db) -> Result<void> {
+  std::function<Result<New>(SQLite::Database&)> change = [=, this, now = clock_.now()](SQLite::Database& db) -> Result<New> {
     const auto approver = approver_by_key(db, policy_, actor.name, actor.key_fingerprint, now);
     if (!approver) return Error{ErrorKind::denied, "a token rests on a key of yours: log in with one"};
     if (auto room = check_room(db, approver->user.id, name, now); room.has_error()) return room.error();
@@ -68,31 +68,28 @@ asio::awaitable<Result<Tokens::New>> Tokens::create(Actor actor, std::string nam
     run(db, "INSERT INTO api_tokens (id, token_hash, user_id, key_id, name, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", token.token.id,
         Blob{sha256(token.secret)}, approver->user.id, approver->key.id, name, scopes, now, token.token.expires_at);
     append_audit(db, now, actor, "token.create", actor.name + " " + token.token.id + " " + name + " (" + scopes + ")", "ok");
-    *made = std::move(token);
-    return {};
+    return token;
   };
-  auto done = co_await store_.write(std::move(change));
-  if (done.has_error()) co_return done.error();
-  co_return *made;
+  auto made = co_await write_answer<New>(store_, std::move(change));
+  co_return made;
 }
 
 asio::awaitable<Result<ApiToken>> Tokens::revoke(Actor actor, std::string id) {
-  auto revoked = std::make_shared<ApiToken>();
-  auto change = [=, now = clock_.now()](SQLite::Database& db) -> Result<void> {
+  std::function<Result<ApiToken>(SQLite::Database&)> change = [=, now = clock_.now()](SQLite::Database& db) -> Result<ApiToken> {
+    ApiToken revoked;
     const std::int64_t any = actor.role == Role::admin ? 1 : 0;
     {
       SQLite::Statement row = query(db, (std::string(kSelect) + "t.id = ? AND t.revoked_at = 0 AND (? = 1 OR u.name = ?)").c_str(), id, any, actor.name);
       if (!row.executeStep()) return Error{ErrorKind::not_found, "there is no such token"};
-      *revoked = row_in(row).token;
+      revoked = row_in(row).token;
     }
     run(db, "UPDATE api_tokens SET revoked_at = ? WHERE id = ?", now, id);
-    revoked->revoked_at = now;
-    append_audit(db, now, actor, "token.revoke", revoked->user + " " + id + " " + revoked->name, "ok");
-    return {};
+    revoked.revoked_at = now;
+    append_audit(db, now, actor, "token.revoke", revoked.user + " " + id + " " + revoked.name, "ok");
+    return revoked;
   };
-  auto done = co_await store_.write(std::move(change));
-  if (done.has_error()) co_return done.error();
-  co_return *revoked;
+  auto revoked = co_await write_answer<ApiToken>(store_, std::move(change));
+  co_return revoked;
 }
 
 std::vector<ApiToken> Tokens::list(SQLite::Database& reader, std::string_view user) const {

@@ -39,17 +39,22 @@ Outcome<std::string> filters_in(const Invocation& given, const Context& context)
 
 std::string next_of(const json& page) { return page.is_object() && page.contains("next") && page["next"].is_number_integer() ? page["next"].dump() : "0"; }
 
+// A line each, at once: somebody may be reading along.
+void print_rows(const Context& context, const json& rows) {
+  for (const json& row : rows) {
+    if (context.json) context.streams.out << row.dump(-1, ' ', true, json::error_handler_t::replace) << '\n';
+    else context.streams.out << views::audit_line(row, context.streams.style);
+  }
+  context.streams.out.flush();
+}
+
 // New rows as they come, until berthd or the reader goes away.
 Outcome<> follow(const Context& context, const std::string& filters, std::string next) {
   const auto wait = std::clamp<std::int64_t>(std::chrono::duration_cast<std::chrono::seconds>(context.api.limit()).count() / 2, 1, 20);
   for (;;) {
     const Outcome<json> page = context.api.get("/audit?limit=1000&after=" + next + "&wait_s=" + std::to_string(wait) + filters);
     if (!page) return page.error();
-    for (const json& row : page->value("items", json::array())) {
-      if (context.json) context.streams.out << row.dump(-1, ' ', true, json::error_handler_t::replace) << '\n';
-      else context.streams.out << views::audit_line(row, context.streams.style);
-    }
-    context.streams.out.flush();
+    print_rows(context, page->value("items", json::array()));
     if (!context.streams.out) return Failure{ExitCode::failed, {ErrorKind::closed, "nobody reads the answer any more"}};
     next = next_of(*page);
   }
@@ -69,11 +74,7 @@ Outcome<> audit_tail(const Invocation& given, const Context& context) {
     print_answer(context, {{"items", rows}}, views::audit(rows, context.streams.style), "no audit rows");
     return {};
   }
-  for (const json& row : rows) {
-    if (context.json) context.streams.out << row.dump(-1, ' ', true, json::error_handler_t::replace) << '\n';
-    else context.streams.out << views::audit_line(row, context.streams.style);
-  }
-  context.streams.out.flush();
+  print_rows(context, rows);
   return follow(context, *filters, next_of(*page));
 }
 

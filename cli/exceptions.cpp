@@ -19,16 +19,6 @@ Outcome<> take_number(const Invocation& given, std::string_view option, const ch
   return {};
 }
 
-json words_of(const std::string& list) {
-  json words = json::array();
-  for (std::size_t begin = 0; begin <= list.size();) {
-    const std::size_t end = std::min(list.find(',', begin), list.size());
-    if (end > begin) words.push_back(list.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return words;
-}
-
 Outcome<json> exceptions_given(const Invocation& given, const Context& context) {
   json exceptions = json::object();
   if (given.has("--max-age")) {
@@ -38,7 +28,7 @@ Outcome<json> exceptions_given(const Invocation& given, const Context& context) 
   }
   if (const Outcome<> number = take_number(given, "--max-keys", "max_per_user", exceptions); !number) return number.error();
   if (const Outcome<> number = take_number(given, "--rsa-bits", "min_rsa_bits", exceptions); !number) return number.error();
-  if (given.has("--types")) exceptions["allowed_types"] = words_of(given["--types"]);
+  if (given.has("--types")) exceptions["allowed_types"] = comma_list(given["--types"]);
   if (given.has("--no-hardware")) exceptions["allow_software"] = true;
   if (given.has("--no-touch")) exceptions["allow_untouched"] = true;
   if (given.has("--until")) {

@@ -111,6 +111,16 @@ std::string text_field(const json& record, const char* name) {
   return field != record.end() && field->is_string() ? field->get<std::string>() : std::string();
 }
 
+json comma_list(std::string_view list) {
+  json words = json::array();
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    if (end > begin) words.push_back(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
 Outcome<std::string> limit_query(const std::string& value) {
   unsigned number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);

@@ -33,6 +33,8 @@ std::string whose_query(const Invocation& given, const Context& context);
 Outcome<std::string> read_input(const std::string& file, const Context& context);
 // A text field of a record; empty when it is missing, null or of another type.
 std::string text_field(const nlohmann::json& record, const char* name);
+// "a,b" as ["a","b"]; empty parts are left out.
+nlohmann::json comma_list(std::string_view list);
 // The value of --limit as a query part ("limit=20"), checked.
 Outcome<std::string> limit_query(const std::string& value);
 

@@ -11,16 +11,7 @@ using nlohmann::json;
 
 Outcome<> token_create(const Invocation& given, const Context& context) {
   json body = {{"name", given["NAME"]}};
-  if (given.has("--scope")) {
-    json scopes = json::array();
-    const std::string words = given["--scope"];
-    for (std::string_view rest = words; !rest.empty();) {
-      const std::size_t end = rest.find(',');
-      if (end != 0) scopes.push_back(rest.substr(0, end));
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    }
-    body["scopes"] = std::move(scopes);
-  }
+  if (given.has("--scope")) body["scopes"] = comma_list(given["--scope"]);
   if (given.has("--expires")) {
     const Timestamp now = context.clock.now();
     const Outcome<Timestamp> expires = parse_expiry(given["--expires"], now);

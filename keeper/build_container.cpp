@@ -30,11 +30,7 @@ Error engine_failed(std::string_view doing, const Answer& answer) {
 }
 
 Error error_in(const nlohmann::json& event) {
-  const auto text = [&](const char* key) {
-    const auto found = event.find(key);
-    return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
-  nlohmann::json error = {{"kind", text("kind")}, {"message", text("message").substr(0, 16 * 1024)}};
+  const nlohmann::json error = {{"kind", workspaces::text_of(event, "kind")}, {"message", workspaces::text_of(event, "message").substr(0, 16 * 1024)}};
   return workspaces::parse_error(error);
 }
 

@@ -1,27 +1,14 @@
 #include "keeper/container_spec.hpp"
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <cmath>
 
+#include "base/encoding.hpp"
 #include "keeper/env_store.hpp"
 
 namespace berth::keeper {
 namespace {
 
-std::string sha256_hex(std::string_view text, std::size_t length) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned i = 0; i < size && hex.size() < length; ++i) {
-    hex += "0123456789abcdef"[digest[i] >> 4];
-    hex += "0123456789abcdef"[digest[i] & 15];
-  }
-  hex.resize(length);
-  return hex;
-}
+std::string short_hash(std::string_view text, std::size_t length) { return hex_encode(sha256(text)).substr(0, length); }
 
 nlohmann::json bind(const std::string& source, std::string_view destination, std::initializer_list<std::string_view> options) {
   return {{"type", "bind"}, {"source", source}, {"destination", destination}, {"options", options}};
@@ -64,6 +51,31 @@ nlohmann::json mounts(const Settings& settings, const Plan& plan) {
   return all;
 }
 
+// What holds for every container: a user range of its own from `base` on, no privilege, nothing of the image written or mounted.
+void lock_down(nlohmann::json& spec, RangeBase base) {
+  const nlohmann::json range = {{{"container_id", 0}, {"host_id", base}, {"size", kRangeSize}}};
+  spec["image_volume_mode"] = "ignore";
+  spec["read_only_filesystem"] = true;
+  spec["no_new_privileges"] = true;
+  spec["cap_drop"] = nlohmann::json::array({"all"});
+  spec["userns"] = {{"nsmode", "private"}};
+  spec["idmappings"] = {{"HostUIDMapping", false}, {"HostGIDMapping", false}, {"UIDMap", range}, {"GIDMap", range}};
+}
+
+// The network of its own, which has the container's name; without `bridge` none.
+void add_network(nlohmann::json& spec, bool bridge) {
+  spec["netns"] = {{"nsmode", bridge ? "bridge" : "none"}};
+  if (bridge) spec["networks"] = {{spec["name"].get<std::string>(), nlohmann::json::object()}};
+}
+
+std::string interface_of(const Settings& settings, const std::string& container) { return settings.podman.interface_prefix + short_hash(container, 10); }
+
+// A bridge for one container. Without a name server of its own: workspaces use those of the host, and know no names of each other.
+nlohmann::json bridge_of(const Settings& settings, const std::string& container, nlohmann::json labels) {
+  return {{"name", container}, {"driver", "bridge"}, {"network_interface", interface_of(settings, container)},
+          {"dns_enabled", false}, {"ipv6_enabled", false}, {"internal", false}, {"labels", std::move(labels)}};
+}
+
 }  // namespace
 
 std::string container_name(const Settings& settings, const WorkspaceId& id) {
@@ -71,14 +83,13 @@ std::string container_name(const Settings& settings, const WorkspaceId& id) {
 }
 
 std::string interface_name(const Settings& settings, const WorkspaceId& id) {
-  return settings.podman.interface_prefix + sha256_hex(container_name(settings, id), 10);
+  return interface_of(settings, container_name(settings, id));
 }
 
 std::string build_container_name(const Settings& settings, const std::string& user) { return "berth-" + settings.instance + "-" + user + "..build"; }
 
 nlohmann::json build_container_spec(const Settings& settings, const BuildPlan& plan) {
   const std::string user_id = std::to_string(kInsideUid);
-  const nlohmann::json range = {{{"container_id", 0}, {"host_id", plan.base}, {"size", kRangeSize}}};
   constexpr std::int64_t period = 100000;
   nlohmann::json env = settings.env;
   if (env.is_null()) env = nlohmann::json::object();
@@ -105,13 +116,7 @@ nlohmann::json build_container_spec(const Settings& settings, const BuildPlan& p
       {"work_dir", "/tmp"},
       {"hostname", "build"},
       {"mounts", mounts},
-      {"image_volume_mode", "ignore"},
       {"log_configuration", {{"driver", "none"}}},
-      {"read_only_filesystem", true},
-      {"no_new_privileges", true},
-      {"cap_drop", {"all"}},
-      {"userns", {{"nsmode", "private"}}},
-      {"idmappings", {{"HostUIDMapping", false}, {"HostGIDMapping", false}, {"UIDMap", range}, {"GIDMap", range}}},
       {"resource_limits",
        {{"memory", {{"limit", settings.environments.memory}}},
         {"pids", {{"limit", 1024}}},
@@ -119,27 +124,19 @@ nlohmann::json build_container_spec(const Settings& settings, const BuildPlan& p
       {"oom_score_adj", 500},
       {"stop_timeout", 1},
       {"labels", {{"berth.build", settings.instance}, {"berth.user", plan.user}}}};
-  if (plan.network && settings.podman.network == "bridge") {
-    spec["netns"] = {{"nsmode", "bridge"}};
-    spec["networks"] = {{build_container_name(settings, plan.user), nlohmann::json::object()}};
-  } else {
-    spec["netns"] = {{"nsmode", "none"}};
-  }
+  lock_down(spec, plan.base);
+  add_network(spec, plan.network && settings.podman.network == "bridge");
   return spec;
 }
 
 nlohmann::json build_network_spec(const Settings& settings, const std::string& user) {
-  const std::string name = build_container_name(settings, user);
-  return {{"name", name}, {"driver", "bridge"}, {"network_interface", settings.podman.interface_prefix + sha256_hex(name, 10)},
-          {"dns_enabled", false}, {"ipv6_enabled", false}, {"internal", false},
-          {"labels", {{"berth.build", settings.instance}, {"berth.user", user}}}};
+  return bridge_of(settings, build_container_name(settings, user), {{"berth.build", settings.instance}, {"berth.user", user}});
 }
 
 std::string home_inside(const WorkspaceId& id) { return "/home/" + id.user; }
 
 nlohmann::json container_spec(const Settings& settings, const Plan& plan, const std::string& image_id) {
   const std::string user_id = std::to_string(kInsideUid);
-  const nlohmann::json range = {{{"container_id", 0}, {"host_id", plan.home.base}, {"size", kRangeSize}}};
   constexpr std::int64_t period = 100000;
   nlohmann::json spec = {
       {"name", container_name(settings, plan.id)},
@@ -153,13 +150,7 @@ nlohmann::json container_spec(const Settings& settings, const Plan& plan, const 
       {"work_dir", home_inside(plan.id)},
       {"hostname", plan.id.name},
       {"mounts", mounts(settings, plan)},
-      {"image_volume_mode", "ignore"},
       {"shm_size", settings.limits.shm},
-      {"read_only_filesystem", true},
-      {"no_new_privileges", true},
-      {"cap_drop", {"all"}},
-      {"userns", {{"nsmode", "private"}}},
-      {"idmappings", {{"HostUIDMapping", false}, {"HostGIDMapping", false}, {"UIDMap", range}, {"GIDMap", range}}},
       {"resource_limits",
        {{"memory", {{"limit", settings.limits.memory}}},
         {"pids", {{"limit", settings.limits.pids}}},
@@ -167,15 +158,12 @@ nlohmann::json container_spec(const Settings& settings, const Plan& plan, const 
       {"oom_score_adj", 200},  // under memory pressure a workspace ends before the machine's own services
       {"stop_signal", 15},
       {"stop_timeout", settings.limits.stop_seconds}};
-  if (settings.podman.network == "bridge") {
-    spec["netns"] = {{"nsmode", "bridge"}};
-    spec["networks"] = {{container_name(settings, plan.id), nlohmann::json::object()}};
-    // The network namespace is the workspace's own, so its low ports are nobody else's.
-    spec["sysctl"] = {{"net.ipv4.ip_unprivileged_port_start", "0"}};
-  } else {
-    spec["netns"] = {{"nsmode", "none"}};
-  }
-  const std::string hash = sha256_hex(image_id + spec.dump(), 16);
+  lock_down(spec, plan.home.base);
+  const bool bridge = settings.podman.network == "bridge";
+  add_network(spec, bridge);
+  // The network namespace is the workspace's own, so its low ports are nobody else's.
+  if (bridge) spec["sysctl"] = {{"net.ipv4.ip_unprivileged_port_start", "0"}};
+  const std::string hash = short_hash(image_id + spec.dump(), 16);
   spec["labels"] = {{"berth.owner", settings.instance},
                     {"berth.user", plan.id.user},
                     {"berth.workspace", plan.id.name},
@@ -185,11 +173,7 @@ nlohmann::json container_spec(const Settings& settings, const Plan& plan, const 
 }
 
 nlohmann::json network_spec(const Settings& settings, const WorkspaceId& id) {
-  // Without a name server of its own: workspaces use those of the host, and know no names of each other.
-  return {{"name", container_name(settings, id)}, {"driver", "bridge"},
-          {"network_interface", interface_name(settings, id)}, {"dns_enabled", false},
-          {"ipv6_enabled", false},                {"internal", false},
-          {"labels", {{"berth.owner", settings.instance}, {"berth.user", id.user}, {"berth.workspace", id.name}}}};
+  return bridge_of(settings, container_name(settings, id), {{"berth.owner", settings.instance}, {"berth.user", id.user}, {"berth.workspace", id.name}});
 }
 
 std::string firewall_rules(const Settings& settings) {

@@ -18,16 +18,12 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
+using workspaces::text_of;
 
 constexpr std::size_t kYamlLimit = 64 * 1024, kLockLimit = 4 << 20, kItemLimit = 500;
 constexpr std::chrono::seconds kSignOfLife{10};
 
 Result<json> as_result(json value) { return Result<json>(boost::system::in_place_value, std::move(value)); }
-
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 std::string content_of(const fs::path& path) {
   std::ifstream file(path);

@@ -22,6 +22,7 @@
 #include "server/gateway/spawn.hpp"
 #include "server/key_watch.hpp"
 #include "server/listeners.hpp"
+#include "server/options.hpp"
 #include "web/server.hpp"
 #include "workspaces/env_builds.hpp"
 
@@ -32,9 +33,6 @@ namespace {
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kDrainLook{50};       // how often the drain looks whether all have left
 constexpr std::chrono::milliseconds kLastWords{2'000};    // after the drain: for DISCONNECT to reach clients and rows to close
-// No ECDSA host key: its NIST curves are what auditors of SSH servers mark red, and every client that knows ECDSA knows one of these.
-constexpr const char* kHostKeyTypes[] = {"ed25519", "rsa"};
-
 // Every connection needs a descriptor or several: take what the hard limit allows.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -42,65 +40,6 @@ void raise_descriptor_limit() {
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
-}
-
-// Loads the host keys, making those that are missing (first start).
-Result<std::vector<std::string>> host_keys(Store& store, const Clock& clock) {
-  std::vector<std::string> keys;
-  const std::vector<auth::HostKey> stored = auth::load_host_keys(*store.open_reader());
-  for (const char* type : kHostKeyTypes) {
-    bool found = false;
-    for (const auth::HostKey& key : stored) {
-      if (key.type != type) continue;
-      keys.push_back(key.private_key);
-      found = true;
-    }
-    if (found) continue;
-    Result<std::string> made = ssh::generate_host_key(type);
-    if (!made) return made.error();
-    if (Result<void> saved = auth::save_host_key(store, {type, *made}, clock.now()); !saved) return saved.error();
-    log_info("hostkey.made", {{"type", type}});
-    keys.push_back(std::move(*made));
-  }
-  return keys;
-}
-
-std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, std::vector<std::string> keys, const std::string& version) {
-  auto options = std::make_shared<ssh::ServerOptions>();
-  options->host_keys = std::move(keys);
-  options->software_version = "Berth_" + version;
-  options->login_grace = settings.ssh.login_grace;
-  options->keepalive_interval = settings.ssh.keepalive_interval;
-  options->keepalive_limit = static_cast<int>(settings.ssh.keepalive_limit);
-  options->max_auth_tries = static_cast<int>(settings.ssh.max_auth_tries);
-  options->max_channels = static_cast<int>(settings.ssh.max_channels);
-  return options;
-}
-
-// How users reach us, for advice.
-std::string ssh_command(const Settings& settings) {
-  const std::string port = settings.ssh.public_port == 22 ? "" : "-p " + std::to_string(settings.ssh.public_port) + " ";
-  return "ssh " + port + settings.ssh.public_host;
-}
-
-web::WebOptions web_options(const Settings& settings, const std::string& version) {
-  web::WebOptions options;
-  options.version = version;
-  options.host_name = settings.ssh.public_host;
-  options.portal_url = settings.web.public_url_given ? settings.web.public_url : "";
-  options.workspace_url = settings.web.public_url_given ? settings.web.workspace_public_url : "";
-  options.link_url = settings.web.public_url;
-  options.ssh_port = static_cast<std::uint16_t>(settings.ssh.public_port);
-  options.ssh_address = format_listen_address(settings.ssh.listen.front());
-  options.web_address = format_listen_address(settings.web.listen.front());
-  options.state_dir = settings.server.state_dir;
-  options.ui_dir = settings.web.ui_dir;
-  options.certificate_file = settings.web.certificate;
-  options.private_key_file = settings.web.private_key;
-  options.session_lifetime = settings.web.session_lifetime;
-  options.settings = settings.in_force;
-  options.keep_terminals = settings.ssh.keep_terminals;
-  return options;
 }
 
 // The object graph, in the order of construction. Connections refer to its parts, so it is taken down only after the lanes' threads
@@ -124,6 +63,7 @@ class Daemon {
   asio::awaitable<void> wait_until_empty(std::chrono::milliseconds limit);
   asio::awaitable<void> watchdog(std::chrono::microseconds interval);
   void stop_accepting();
+  void note_life(std::string action) { audit_->note({"berthd", auth::Role::admin, "-", {}}, std::move(action), "version " + version_, "ok"); }
 
   const Settings& settings_;
   const std::string version_;
@@ -192,8 +132,8 @@ Result<void> Daemon::build() {
   environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper));
 
   limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
-  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most,
-                      ssh_command(settings_)};
+  web::WebOptions options = web_options(settings_, version_);
+  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most, options.ssh_command()};
 
   web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *tokens_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {
@@ -203,7 +143,7 @@ Result<void> Daemon::build() {
   };
   web_services.more_metrics = [this] { return gateway_->metrics(); };
   web_services.environments = environments_.get();
-  Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(web_options(settings_, version_), std::move(web_services));
+  Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(std::move(options), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
   const GatewayServices services{gateway_options_, *directory_, *campaigns_, refused_uses_, *sessions_, *audit_, *manager_, *web_, commands_, *limits_, clock_};
@@ -279,7 +219,7 @@ asio::awaitable<void> Daemon::stop() {
   co_await wait_until_empty(kLastWords);
   commands_.stop();
   co_await web_->shutdown(kLastWords);
-  audit_->note({"berthd", auth::Role::admin, "-", {}}, "berthd.stop", "version " + version_, "ok");
+  note_life("berthd.stop");
   manager_->shutdown();
   environments_->shutdown();
 }
@@ -313,7 +253,7 @@ void Daemon::run() {
   spawn_logged(first.get_executor(), start_workspaces(), "workspaces.start");
   spawn_logged(first.get_executor(), wait_for_signal(), "signals");
   spawn_logged(first.get_executor(), key_watch_->run(), "keys.clock");
-  audit_->note({"berthd", auth::Role::admin, "-", {}}, "berthd.start", "version " + version_, "ok");
+  note_life("berthd.start");
   spawn_logged(first.get_executor(), keep_audit_short(*audit_, clock_, settings_.audit), "audit.keep");
   spawn_logged(first.get_executor(), copy_audit(*audit_, *store_, settings_.audit), "audit.copy");
   if (const auto interval = watchdog_interval()) spawn_logged(first.get_executor(), watchdog(*interval), "watchdog");

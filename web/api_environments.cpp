@@ -47,10 +47,6 @@ json revision_json(const auth::EnvironmentRevision& revision, std::int64_t curre
           {"created_at", time_json(revision.created_at)}, {"created_by", revision.created_by}, {"current", revision.number == current}};
 }
 
-std::string event(std::string_view name, const json& data) { return "event: " + std::string(name) + "\ndata: " + dump_json(data) + "\n\n"; }
-
-json error_json(const Error& error) { return {{"error", {{"kind", name_of(error.kind)}, {"message", error.message}}}}; }
-
 // What a job that ended well answers: the environment as it is now where the job itself says nothing.
 Result<json> answer_of(const ApiCall& call, const EnvBuilds::Request& request, const Result<json>& outcome) {
   if (outcome.has_error()) return outcome.error();
@@ -61,14 +57,10 @@ Result<json> answer_of(const ApiCall& call, const EnvBuilds::Request& request, c
 }
 
 asio::awaitable<Result<void>> stream_job(ApiCall& call, EnvBuilds::Request request, std::shared_ptr<Job> job) {
-  Response head;
-  head.content_type = "text/event-stream";
-  head.headers.emplace_back("X-Accel-Buffering", "no");
-  add_security_headers(head, false);
-  auto sent = co_await call.client.start_parts(std::move(head));
+  auto sent = co_await call.client.start_parts(event_stream_head());
   while (sent) {
     std::string part;
-    while (auto next = job->next_event()) part += event("progress", *next);
+    while (auto next = job->next_event()) part += event_text("progress", *next);
     if (part.empty() && job->outcome()) break;
     if (part.empty()) {
       co_await job->wait(kHeartbeat);
@@ -79,7 +71,7 @@ asio::awaitable<Result<void>> stream_job(ApiCall& call, EnvBuilds::Request reque
   }
   if (!sent) co_return sent.error();
   const Result<json> answer = answer_of(call, request, *job->outcome());
-  const std::string last = answer ? event("done", *answer) : event("failed", error_json(answer.error()));
+  const std::string last = answer ? event_text("done", *answer) : event_text("failed", error_json(answer.error()));
   sent = co_await call.client.send_part(last);
   if (!sent) co_return sent.error();
   co_return co_await call.client.finish_parts();

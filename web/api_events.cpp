@@ -22,8 +22,6 @@ constexpr std::chrono::minutes kLongestWithoutLogin{10};  // who comes with some
 constexpr std::size_t kMostInPulse = 500;
 constexpr std::uint32_t kLoginTopics = bit(Topic::keys) | bit(Topic::users) | bit(Topic::web_sessions);
 
-std::string event_text(std::string_view name, const nlohmann::json& data) { return "event: " + std::string(name) + "\ndata: " + dump_json(data) + "\n\n"; }
-
 // One listener's side of the stream: what it may hear of, and whether it still may.
 class EventFilter {
  public:
@@ -172,14 +170,10 @@ asio::awaitable<ApiReply> get_events(ApiCall& call) {
   const std::string login = call.caller.login ? call.caller.login->session.id : call.caller.actor.name;
   if (hub.count_of_login(login) >= call.lane.limits().event_streams_per_login)
     co_return Error{ErrorKind::unavailable, "this login has too many event streams open; close some pages"};
-  Response head;
-  head.content_type = "text/event-stream";
-  head.headers.emplace_back("X-Accel-Buffering", "no");
-  add_security_headers(head, false);
   const bool only_head = call.client.head.method == "HEAD";
   // Before the first look at the data: what changes meanwhile is told.
   const auto listener = EventListener::open(hub, call.lane.executor(), call.caller.actor.name, call.caller.reads_all(), login);
-  auto sent = co_await call.client.start_parts(std::move(head));
+  auto sent = co_await call.client.start_parts(event_stream_head());
   if (sent && !only_head) {
     const Listed listed(call.lane.listeners, *listener);
     sent = co_await stream_events(call, listener);

@@ -158,11 +158,9 @@ asio::awaitable<ApiReply> get_key_policy(ApiCall& call) {
 
 asio::awaitable<ApiReply> get_notices(ApiCall& call) {
   const auto& services = call.lane.services();
-  const WebOptions& options = call.lane.shared.options;
-  const std::string ssh = "ssh " + (options.ssh_port == 22 ? std::string() : "-p " + std::to_string(options.ssh_port) + " ") + options.host_name;
   nlohmann::json items = nlohmann::json::array();
   for (const auth::Notice& notice : auth::notices_for(*call.lane.reader, services.directory, services.campaigns, call.caller.actor.name,
-                                                      call.caller.actor.key_fingerprint, ssh, services.clock.now())) {
+                                                      call.caller.actor.key_fingerprint, call.lane.shared.options.ssh_command(), services.clock.now())) {
     items.push_back({{"kind", notice.kind},
                      {"text", notice.text},
                      {"key_fingerprint", notice.key_fingerprint},

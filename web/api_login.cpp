@@ -29,11 +29,6 @@ Response logged_in(ApiCall& call, const auth::NewWebSession& made, nlohmann::jso
   return response;
 }
 
-std::string approve_command(const WebOptions& options, const std::string& code) {
-  const std::string port = options.ssh_port == 22 ? "" : "-p " + std::to_string(options.ssh_port) + " ";
-  return "ssh " + port + options.host_name + " berth approve " + code;
-}
-
 }  // namespace
 
 asio::awaitable<ApiReply> get_me(ApiCall& call) {
@@ -71,7 +66,7 @@ asio::awaitable<ApiReply> post_login_code(ApiCall& call) {
   if (auto refused = too_many(call)) co_return std::move(*refused);
   auto made = co_await call.lane.services().logins.ask_code(call.client.peer.address, user_agent_of(call.client));
   if (!made) co_return made.error();
-  Response response = json_response({{"code", made->code}, {"expires_in_s", kCodeLifetime.count()}, {"command", approve_command(call.lane.shared.options, made->code)}});
+  Response response = json_response({{"code", made->code}, {"expires_in_s", kCodeLifetime.count()}, {"command", call.lane.shared.options.ssh_command() + " berth approve " + made->code}});
   response.headers.emplace_back("Set-Cookie", make_cookie(kCodeCookie, made->browser_secret, kCodeLifetime));
   co_return response;
 }

@@ -23,19 +23,6 @@ Result<workspaces::WorkspaceId> own_workspace_of(const ApiCall& call) {
   return workspaces::parse_login_name(call.params[0] + "+" + call.params[1]);
 }
 
-// The link of a workspace that runs; nullptr of one that does not.
-asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> link_if_running(LaneServer& lane, workspaces::WorkspaceId id) {
-  auto& manager = lane.services().manager;
-  const auto all = co_await manager.list(lane.lane, id.user);
-  if (!all) co_return all.error();
-  for (const auto& status : *all) {
-    if (status.id != id || status.state != workspaces::WorkspaceState::running) continue;
-    auto link = co_await manager.open(lane.lane, id, [](std::string_view) {});
-    co_return link;
-  }
-  co_return std::shared_ptr<tunnels::AgentLink>();
-}
-
 nlohmann::json to_json(const tunnels::TerminalInfo& terminal) {
   return {{"id", terminal.id},
           {"title", terminal.title},
@@ -118,7 +105,7 @@ auth::SessionRecord row_of(const ApiCall& call, const TerminalWish& wish) {
 asio::awaitable<ApiReply> get_terminals(ApiCall& call) {
   const auto id = own_workspace_of(call);
   if (!id) co_return id.error();
-  auto link = co_await link_if_running(call.lane, *id);
+  auto link = co_await workspaces::link_if_running(call.lane.services().manager, call.lane.lane, *id);
   if (!link) co_return link.error();
   nlohmann::json items = nlohmann::json::array();
   if (*link) {
@@ -132,7 +119,7 @@ asio::awaitable<ApiReply> get_terminals(ApiCall& call) {
 asio::awaitable<ApiReply> delete_terminal(ApiCall& call) {
   const auto id = own_workspace_of(call);
   if (!id) co_return id.error();
-  auto link = co_await link_if_running(call.lane, *id);
+  auto link = co_await workspaces::link_if_running(call.lane.services().manager, call.lane.lane, *id);
   if (!link) co_return link.error();
   if (*link) (*link)->end_terminal(call.params[2]);
   co_return json_response(nlohmann::json::object());

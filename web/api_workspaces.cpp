@@ -34,21 +34,13 @@ asio::awaitable<Result<nlohmann::json>> status_json(LaneServer& lane, WorkspaceI
   co_return json_result(to_json(never_made));
 }
 
-std::string event(std::string_view name, const nlohmann::json& data) { return "event: " + std::string(name) + "\ndata: " + dump_json(data) + "\n\n"; }
-
-nlohmann::json error_json(const Error& error) { return {{"error", {{"kind", name_of(error.kind)}, {"message", error.message}}}}; }
-
 // The answer of a start as server-sent events.
 asio::awaitable<Result<void>> stream_start(ApiCall& call, WorkspaceId id, std::shared_ptr<StartTask> task) {
-  Response head;
-  head.content_type = "text/event-stream";
-  head.headers.emplace_back("X-Accel-Buffering", "no");
-  add_security_headers(head, false);
-  auto sent = co_await call.client.start_parts(std::move(head));
+  auto sent = co_await call.client.start_parts(event_stream_head());
   std::size_t told = 0;
   while (sent && !(task->outcome() && told == task->lines().size())) {
     std::string part;
-    for (; told < task->lines().size(); ++told) part += event("progress", {{"line", task->lines()[told]}});
+    for (; told < task->lines().size(); ++told) part += event_text("progress", {{"line", task->lines()[told]}});
     if (part.empty()) {
       co_await task->wait(told, kHeartbeat);
       if (!task->outcome() && told == task->lines().size()) part = ": still at work\n\n";
@@ -61,9 +53,9 @@ asio::awaitable<Result<void>> stream_start(ApiCall& call, WorkspaceId id, std::s
   std::string last;
   if (outcome) {
     auto status = co_await status_json(call.lane, id);
-    last = status ? event("done", *status) : event("failed", error_json(status.error()));
+    last = status ? event_text("done", *status) : event_text("failed", error_json(status.error()));
   } else {
-    last = event("failed", error_json(outcome.error()));
+    last = event_text("failed", error_json(outcome.error()));
   }
   sent = co_await call.client.send_part(last);
   if (!sent) co_return sent.error();

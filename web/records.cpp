@@ -1,6 +1,7 @@
 #include "web/records.hpp"
 
 #include "auth/key_exceptions.hpp"
+#include "web/pages.hpp"
 
 namespace berth::web {
 
@@ -112,6 +113,18 @@ Response json_response(const json& value, int status) {
   response.status = status;
   response.body = dump_json(value);
   return response;
+}
+
+json error_json(const Error& error) { return {{"error", {{"kind", name_of(error.kind)}, {"message", error.message}}}}; }
+
+std::string event_text(std::string_view name, const json& data) { return "event: " + std::string(name) + "\ndata: " + dump_json(data) + "\n\n"; }
+
+Response event_stream_head() {
+  Response head;
+  head.content_type = "text/event-stream";
+  head.headers.emplace_back("X-Accel-Buffering", "no");
+  add_security_headers(head, false);
+  return head;
 }
 
 Response list_response(json items) { return json_response({{"items", std::move(items)}}); }

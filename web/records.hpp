@@ -25,6 +25,12 @@ inline Result<nlohmann::json> json_result(nlohmann::json value) { return Result<
 // A body of JSON; what is not UTF-8 (a hostile log line) is replaced.
 Response json_response(const nlohmann::json& value, int status = 200);
 std::string dump_json(const nlohmann::json& value);
+// {"error":{"kind","message"}}
+nlohmann::json error_json(const Error& error);
+// One event of a text/event-stream (WHATWG HTML 9.2.6).
+std::string event_text(std::string_view name, const nlohmann::json& data);
+// The head of such a stream; proxies between are asked not to hold it back.
+Response event_stream_head();
 // {"items":[…]}
 Response list_response(nlohmann::json items);
 

@@ -77,6 +77,9 @@ struct WebOptions {
   std::chrono::seconds session_lifetime{12 * 3600};          // Max-Age of the session cookie
   std::chrono::seconds keep_terminals{600};                  // that no page looks at any more
   WebLimits limits;
+
+  // How users reach us by SSH, in texts for them: "ssh -p 2222 gpu-box".
+  std::string ssh_command() const { return "ssh " + (ssh_port == 22 ? std::string() : "-p " + std::to_string(ssh_port) + " ") + host_name; }
 };
 
 // What the handlers use. All must outlive the server.

@@ -20,11 +20,6 @@ constexpr std::chrono::hours kPlanLives{1};
 
 Result<json> as_result(json value) { return Result<json>(boost::system::in_place_value, std::move(value)); }
 
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::int64_t number_of(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;

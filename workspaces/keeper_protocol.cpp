@@ -15,11 +15,6 @@ constexpr ErrorKind kKinds[] = {ErrorKind::invalid, ErrorKind::denied,      Erro
 
 std::int64_t micros(Timestamp time) { return time.time_since_epoch().count(); }
 
-std::string text_of(const nlohmann::json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::int64_t number_of(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
@@ -72,6 +67,11 @@ Error parse_error(const nlohmann::json& json) {
   }
   if (std::string message = text_of(json, "message"); !message.empty()) error.message = std::move(message);
   return error;
+}
+
+std::string text_of(const nlohmann::json& record, const char* key) {
+  const auto found = record.find(key);
+  return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 }  // namespace berth::workspaces

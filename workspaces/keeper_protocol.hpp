@@ -38,5 +38,7 @@ nlohmann::json to_json(const KeeperRecord& record);
 Result<KeeperRecord> parse_record(const nlohmann::json& json);
 nlohmann::json to_json(const Error& error);
 Error parse_error(const nlohmann::json& json);
+// A text field of a record; empty when it is missing or of another type.
+std::string text_of(const nlohmann::json& record, const char* key);
 
 }  // namespace berth::workspaces

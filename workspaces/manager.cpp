@@ -161,4 +161,15 @@ std::unique_ptr<Manager> make_manager(ManagerOptions options, Lanes& lanes) {
   return make_manager_of(std::move(options), lanes, std::move(keeper), tunnels::make_agent_link);
 }
 
+asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> link_if_running(Manager& manager, Lane& lane, WorkspaceId id) {
+  const auto all = co_await manager.list(lane, id.user);
+  if (!all) co_return all.error();
+  for (const WorkspaceStatus& status : *all) {
+    if (status.id != id || status.state != WorkspaceState::running) continue;
+    auto link = co_await manager.open(lane, id, [](std::string_view) {});
+    co_return link;
+  }
+  co_return std::shared_ptr<tunnels::AgentLink>();
+}
+
 }  // namespace berth::workspaces

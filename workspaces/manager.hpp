@@ -71,6 +71,9 @@ struct ManagerOptions {
   std::string jupyter_secret;     // binary; a workspace's Jupyter token is derived from it, so it outlives restarts
 };
 
+// The link of a workspace that runs; null for one that does not, which is not started for being asked.
+boost::asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> link_if_running(Manager& manager, Lane& lane, WorkspaceId id);
+
 // `lanes` must outlive the manager; coroutines of it may be suspended on them, so drop it after the lanes have stopped.
 std::unique_ptr<Manager> make_manager(ManagerOptions options, Lanes& lanes);
 

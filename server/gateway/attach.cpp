@@ -6,6 +6,7 @@
 #include "base/human.hpp"
 #include "base/table.hpp"
 #include "server/gateway/commands.hpp"
+#include "server/gateway/line_editor.hpp"
 #include "server/gateway/process_channel.hpp"
 
 namespace berth::server {
@@ -25,15 +26,6 @@ constexpr std::string_view kUsage =
 
 using Terminals = std::vector<tunnels::TerminalInfo>;
 
-std::string with_returns(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\n') out += '\r';
-    out += c;
-  }
-  return out;
-}
-
 // Ends the channel with a text: on stdout when `code` is 0.
 asio::awaitable<std::string> end_with(std::shared_ptr<ssh::Channel> channel, std::string text, std::uint32_t code, bool has_pty) {
   if (has_pty) text = with_returns(text);
@@ -46,19 +38,6 @@ asio::awaitable<std::string> end_with(std::shared_ptr<ssh::Channel> channel, std
 
 asio::awaitable<std::string> refuse(std::shared_ptr<ssh::Channel> channel, Error error, bool has_pty) {
   return end_with(std::move(channel), "berth: " + error.message + "\n", error.kind == ErrorKind::invalid ? 2 : 1, has_pty);
-}
-
-// A workspace that does not run has no terminals, and is not started for being asked.
-asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> link_if_running(std::shared_ptr<Connection> connection) {
-  auto& manager = connection->services.workspaces;
-  const auto known = co_await manager.list(connection->lane.lane, connection->user.name);
-  if (!known) co_return known.error();
-  const bool running = std::any_of(known->begin(), known->end(), [&](const workspaces::WorkspaceStatus& status) {
-    return status.id.name == connection->workspace.name && status.state == workspaces::WorkspaceState::running;
-  });
-  if (!running) co_return Error{ErrorKind::not_found, "workspace '" + connection->workspace.name + "' does not run, so it has no terminals"};
-  auto link = co_await manager.open(connection->lane.lane, connection->workspace, [](std::string_view) {});
-  co_return link;
 }
 
 // One line that somebody types into a terminal in raw mode; Error{closed} for Ctrl-C, Ctrl-D and a client that left.
@@ -118,9 +97,11 @@ asio::awaitable<std::string> run_attach(std::shared_ptr<Connection> connection, 
     std::string refused = co_await refuse(channel, restricted, has_pty);
     co_return refused;
   }
-  auto link = co_await link_if_running(connection);
-  if (!link) {
-    std::string refused = co_await refuse(channel, link.error(), has_pty);
+  auto link = co_await workspaces::link_if_running(connection->services.workspaces, connection->lane.lane, connection->workspace);
+  const Error not_running{ErrorKind::not_found, "workspace '" + connection->workspace.name + "' does not run, so it has no terminals"};
+  if (!link || !*link) {
+    const Error& why = link ? not_running : link.error();
+    std::string refused = co_await refuse(channel, why, has_pty);
     co_return refused;
   }
   const auto terminals = co_await (*link)->terminals();

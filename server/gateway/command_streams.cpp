@@ -8,17 +8,7 @@ ChannelOutput::ChannelOutput(CommandBridge& bridge, bool as_stderr, bool termina
 
 int ChannelOutput::sync() {
   const std::string_view text(pbase(), static_cast<std::size_t>(pptr() - pbase()));
-  bool sent = true;
-  if (terminal_) {
-    std::string converted;
-    for (const char c : text) {
-      if (c == '\n') converted += '\r';
-      converted += c;
-    }
-    sent = bridge_.write(converted, as_stderr_);
-  } else {
-    sent = bridge_.write(text, as_stderr_);
-  }
+  const bool sent = terminal_ ? bridge_.write(with_returns(text), as_stderr_) : bridge_.write(text, as_stderr_);
   setp(buffer_.data(), buffer_.data() + buffer_.size());
   return sent ? 0 : -1;
 }

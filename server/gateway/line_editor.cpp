@@ -14,6 +14,15 @@ bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC
 
 }  // namespace
 
+std::string with_returns(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') out += '\r';
+    out += c;
+  }
+  return out;
+}
+
 void LineEditor::erase_last(std::string& echo) {
   std::size_t from = line_.size();
   while (from > 0 && is_continuation(line_[from - 1])) --from;

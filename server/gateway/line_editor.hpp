@@ -1,9 +1,12 @@
-// What a terminal in raw mode needs to read a line: the client sends keys as they are pressed and shows only what it is sent back.
+// What a terminal in raw mode needs, to show lines and to read one: the client sends keys as they are pressed and shows only what it is sent back.
 #pragma once
 #include <string>
 #include <string_view>
 
 namespace berth::server {
+
+// Text for such a terminal: a carriage return before each '\n'.
+std::string with_returns(std::string_view text);
 
 class LineEditor {
  public:

@@ -39,9 +39,10 @@ class Connection final : public Session, public Transport::Owner, public std::en
   // For channels.
   const boost::asio::any_io_executor& executor() const { return executor_; }
   bool send(std::string_view head, std::string_view body = {});
-  // Writers wait on output_ready while this holds: a slow peer, or a key exchange under way.
+  // Payload of its channels, for count_into().
   void count_in(std::uint64_t bytes) const { if (bytes_in_) bytes_in_->fetch_add(bytes, std::memory_order_relaxed); }
   void count_out(std::uint64_t bytes) const { if (bytes_out_) bytes_out_->fetch_add(bytes, std::memory_order_relaxed); }
+  // Writers wait on output_ready while this holds: a slow peer, or a key exchange under way.
   bool output_full() const { return rekeying_ || output_.size() >= options_->output_cap; }
   Signal& output_ready() { return output_ready_; }
   // How much of `wanted` a channel's window may grow: what the windows of all channels together may still take.
