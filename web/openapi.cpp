@@ -147,8 +147,9 @@ json openapi_document(std::string_view version) {
 }
 
 asio::awaitable<ApiReply> get_openapi(ApiCall& call) {
-  const nlohmann::json document = openapi_document(call.lane.shared.options.version);
-  co_return json_response(document);
+  // Anybody may ask for it: made once, as nothing in it changes while berthd runs.
+  static const Response answer = json_response(openapi_document(call.lane.shared.options.version));
+  co_return answer;
 }
 
 }  // namespace berth::web

@@ -20,11 +20,6 @@ constexpr std::chrono::hours kPlanLives{1};
 
 Result<json> as_result(json value) { return Result<json>(boost::system::in_place_value, std::move(value)); }
 
-std::int64_t number_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
-}
-
 // An event of the builder as the API shows it; null for what is none of ours.
 json shown(const json& message) {
   const auto event = message.find("build");

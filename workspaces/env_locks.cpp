@@ -10,11 +10,6 @@ using nlohmann::json;
 constexpr std::size_t kLockLimit = 4 << 20, kPackageLimit = 20000;
 constexpr int kDepth = 8;
 
-std::int64_t number_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
-}
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // One run of digits or of letters; the rest separates.

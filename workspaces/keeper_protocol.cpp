@@ -15,11 +15,6 @@ constexpr ErrorKind kKinds[] = {ErrorKind::invalid, ErrorKind::denied,      Erro
 
 std::int64_t micros(Timestamp time) { return time.time_since_epoch().count(); }
 
-std::int64_t number_of(const nlohmann::json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
-}
-
 }  // namespace
 
 nlohmann::json to_json(const KeeperRecord& record) {
@@ -72,6 +67,11 @@ Error parse_error(const nlohmann::json& json) {
 std::string text_of(const nlohmann::json& record, const char* key) {
   const auto found = record.find(key);
   return found != record.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::int64_t number_of(const nlohmann::json& record, const char* key) {
+  const auto found = record.find(key);
+  return found != record.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
 }
 
 }  // namespace berth::workspaces

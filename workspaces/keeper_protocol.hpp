@@ -40,5 +40,7 @@ nlohmann::json to_json(const Error& error);
 Error parse_error(const nlohmann::json& json);
 // A text field of a record; empty when it is missing or of another type.
 std::string text_of(const nlohmann::json& record, const char* key);
+// A whole number of a record; 0 when it is missing or of another type.
+std::int64_t number_of(const nlohmann::json& record, const char* key);
 
 }  // namespace berth::workspaces
