@@ -87,14 +87,12 @@ def test_a_page_comes_back_after_a_loss(portal, box, new_user):
 
 def test_a_closed_page_holds_no_stream(portal, box, new_user):
     """Berth counts the pages that listen: one that is open, none when it is closed."""
-    client = new_user()
-
-    page = portal.log_in(client)
-    before = metric(box, "berth_event_streams")
-    assert before >= 1
+    wait_until(lambda: metric(box, "berth_event_streams") == 0, "the streams of earlier tests end")
+    page = portal.log_in(new_user())
+    wait_until(lambda: metric(box, "berth_event_streams") == 1, "the page opens its stream")
     page.context.close()
     portal.contexts.remove(page.context)
-    wait_until(lambda: metric(box, "berth_event_streams") < before, "the closed page's stream ends")
+    wait_until(lambda: metric(box, "berth_event_streams") == 0, "the closed page's stream ends")
 
 
 def metric(box, name):
