@@ -56,12 +56,17 @@ def test_unknown_and_disabled_take_the_same_time(box, ada, stranger):
     """Unknown user, unknown key and disabled user are refused in the same time."""
     unknown, disabled_key = stranger
     kinds = {"user": ("nobody-here", unknown), "key": ("ada", unknown), "disabled": ("gone", disabled_key)}
-    times = {kind: [] for kind in kinds}
-    for _ in range(21):
-        for kind, (user, key) in kinds.items():
-            times[kind].append(one_attempt(box, user, paramiko.Ed25519Key.from_private_key_file(key)))
-    medians = {kind: statistics.median(values) for kind, values in times.items()}
-    assert max(medians.values()) - min(medians.values()) < max(0.004, 0.3 * max(medians.values())), medians
+    rounds = []
+    for _ in range(3):  # a difference that is there shows in every round; one that the machine's load made does not
+        times = {kind: [] for kind in kinds}
+        for _ in range(21):
+            for kind, (user, key) in kinds.items():
+                times[kind].append(one_attempt(box, user, paramiko.Ed25519Key.from_private_key_file(key)))
+        medians = {kind: statistics.median(values) for kind, values in times.items()}
+        if max(medians.values()) - min(medians.values()) < max(0.004, 0.3 * max(medians.values())):
+            return
+        rounds.append(medians)
+    pytest.fail(f"the medians differ in every round: {rounds}")
 
 
 @pytest.mark.parametrize("login", ["root", "ada+", "+main", "ada+../x", "ADA", "a" * 200, "berth", "ada+root;id", "-oProxyCommand=x"])
