@@ -136,7 +136,7 @@ class Directory {
   // With keys and browser sessions; history and audit stay.
   boost::asio::awaitable<Result<void>> remove_user(Actor actor, std::string name);
   // `expires_at` zero: never, or as late as the policy allows.
-  boost::asio::awaitable<Result<Key>> add_key(Actor actor, std::string user, std::string line, Timestamp expires_at);
+  boost::asio::awaitable<Result<Key>> add_key(Actor actor, std::string user, std::string line, Timestamp expires_at, bool dry_run = false);
   // Adds a key and supersedes what it replaces. Error{conflict} when it is not clear which key that is.
   boost::asio::awaitable<Result<Rotated>> rotate_key(Actor actor, Rotation rotation);
   // The first login with a key that was to retire those it replaced: answers them as they are now.

@@ -4,6 +4,7 @@
 
 #include "auth/audit.hpp"
 #include "auth/directory.hpp"
+#include "auth/key_options.hpp"
 #include "auth/rows.hpp"
 #include "auth/store_change.hpp"
 
@@ -79,13 +80,18 @@ Result<void> check_number(const Work& work) {
 }
 
 Result<Key> insert_key(const Work& work, const std::string& line, Timestamp expires_at) {
-  auto parsed = parse_public_key(line, work.policy);
+  const auto split = split_authorized_line(line, is_key_type);
+  if (split.has_error()) return split.error();
+  const auto options = parse_key_options(split->options);
+  if (options.has_error()) return options.error();
+  auto parsed = parse_public_key(split->key, work.policy);
   if (parsed.has_error()) return parsed.error();
+  if (options->expires_at != Timestamp{} && (expires_at == Timestamp{} || options->expires_at < expires_at)) expires_at = options->expires_at;
   if (const auto fits = check_expiry(work.policy, expires_at, work.now); fits.has_error()) return fits.error();
   if (const auto free = check_owner(work, parsed->fingerprint); free.has_error()) return free.error();
   Key key = std::move(*parsed);
-  run(work.db, "INSERT INTO keys (user_id, type, blob, fingerprint, comment, added_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)", work.user.id, key.type,
-      Blob{key.blob}, key.fingerprint, key.comment, work.now, expires_at);
+  run(work.db, "INSERT INTO keys (user_id, type, blob, fingerprint, comment, added_at, expires_at, options) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", work.user.id,
+      key.type, Blob{key.blob}, key.fingerprint, key.comment, work.now, expires_at, options->text);
   append_audit(work.db, work.now, work.actor, "key.add", work.user.name + " " + key.fingerprint, "ok");
   auto stored = work.directory.find_key(work.db, key.fingerprint);
   if (!stored) return Error{ErrorKind::internal, "the key was not stored"};
@@ -145,6 +151,14 @@ Result<Rotated> rotate(const Work& work, const Rotation& rotation) {
         added->id, std::int64_t{rotation.retire_on_first_use}, key.id);
     append_audit(work.db, work.now, work.actor, "key.supersede", work.user.name + " " + key.fingerprint + " by " + added->fingerprint, "ok");
   }
+  // A successor may do no more than what it replaces, unless an admin says so by options of its own.
+  const std::string& options = old->front().options;
+  const bool same = std::all_of(old->begin(), old->end(), [&](const Key& key) { return key.options == options; });
+  if (!same && work.actor.role != Role::admin) return conflict("these keys have different options: replace them one by one");
+  if (!options.empty() && (added->options.empty() || work.actor.role != Role::admin)) {
+    run(work.db, "UPDATE keys SET options = ? WHERE id = ?", options, added->id);
+    added->options = options;
+  }
   if (rotation.retire_on_first_use) run(work.db, "UPDATE keys SET retires_older = 1 WHERE id = ?", added->id);
   if (const auto room = check_number(work); room.has_error()) return room.error();
   Rotated rotated{std::move(*added), {}};
@@ -174,17 +188,22 @@ Result<Key> revoke(const Work& work, const Key& key) {
 
 }  // namespace
 
-asio::awaitable<Result<Key>> Directory::add_key(Actor actor, std::string user, std::string line, Timestamp expires_at) {
+asio::awaitable<Result<Key>> Directory::add_key(Actor actor, std::string user, std::string line, Timestamp expires_at, bool dry_run) {
   if (auto allowed = may_change(actor, user, policy_, "add"); allowed.has_error()) co_return allowed.error();
+  // Trying is doing it and then giving it up: an error takes everything back.
+  const auto tried = std::make_shared<std::optional<Key>>();
   std::function<Result<Key>(SQLite::Database&)> change = [=, this, now = clock_.now()](SQLite::Database& db) -> Result<Key> {
     const auto work = begin(db, actor, *this, now, user);
     if (work.has_error()) return work.error();
     auto added = insert_key(*work, line, expires_at);
     if (added.has_error()) return added.error();
     if (const auto room = check_number(*work); room.has_error()) return room.error();
-    return added;
+    if (!dry_run) return added;
+    *tried = *added;
+    return Error{ErrorKind::conflict, "this was a trial"};
   };
   auto added = co_await write_answer<Key>(store_, std::move(change));
+  if (*tried) co_return **tried;
   note_change();
   co_return added;
 }

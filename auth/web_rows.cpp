@@ -3,18 +3,33 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "auth/audit.hpp"
+#include "auth/key_options.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
 namespace {
 
 constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";
+// An address without its port and brackets.
+std::string_view host_of(std::string_view address) {
+  if (address.starts_with('[')) return address.substr(1, address.find(']') - 1);
+  const std::size_t colon = address.find(':');
+  return colon == address.rfind(':') ? address.substr(0, colon) : address;
+}
+
 constexpr std::size_t kMostAddress = 64, kMostUserAgent = 256;
+
+// May a browser at `address` rest on this key? It gives a terminal and every port, so the key must be unrestricted.
+bool opens_web(const Key& key, std::string_view address) {
+  const auto may = permissions_of(key.options);
+  return may && may->restriction().empty() && (!may->from || source_allowed(*may->from, host_of(address)));
+}
 
 std::optional<Approver> valid_approver(SQLite::Statement row, const KeyPolicy& policy, Timestamp now) {
   if (!row.executeStep()) return std::nullopt;
   Approver approver{user_in(row, 0), key_in(row, kUserColumnCount)};
   if (approver.user.disabled || !decide(approver.key, policy, now).allowed()) return std::nullopt;
+  if (const auto may = permissions_of(approver.key.options); !may || !may->restriction().empty()) return std::nullopt;
   return approver;
 }
 
@@ -37,6 +52,7 @@ std::optional<WebLogins::Valid> valid_in(SQLite::Statement row, const KeyPolicy&
   valid.session.user = valid.user.name;
   valid.session.key_fingerprint = key.fingerprint;
   if (valid.session.expires_at <= now || valid.user.disabled || !decide(key, policy, now).allowed()) return std::nullopt;
+  if (!opens_web(key, valid.session.address)) return std::nullopt;
   return valid;
 }
 

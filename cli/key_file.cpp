@@ -33,7 +33,7 @@ std::string fault_of_key_line(std::string_view line) {
   const std::string_view type = line.substr(0, blank);
   if (!is_key_type(type)) {
     const bool has_options = line.find(" ssh-") != std::string_view::npos || line.find(" ecdsa-") != std::string_view::npos;
-    return has_options ? "options before the key (command=, from=, …) are not taken: give the key alone"
+    return has_options ? "options before the key (command=, from=, …) are not taken here: give the key alone, or use berth key import --user USER --authorized-keys FILE"
                        : "not a public key: expected a line such as 'ssh-ed25519 AAAA… comment'";
   }
   const std::string_view rest = blank == std::string_view::npos ? "" : trimmed(line.substr(blank));

@@ -44,6 +44,7 @@ struct Settings {
     std::int64_t public_port = 0;       // derived: the port of the first listen address
     std::chrono::seconds login_grace{}, keepalive_interval{};
     std::int64_t keepalive_limit = 0, max_auth_tries = 0, max_startups = 0, max_connections_per_user = 0, max_channels = 0;
+    std::vector<std::string> host_key_types;
     std::vector<std::string> env_allow;  // names; a final '*' matches any rest
     std::chrono::seconds keep_terminals{}, keep_terminals_most{};  // after their connection was lost
     std::string banner;
@@ -77,6 +78,10 @@ struct Settings {
     std::chrono::seconds keep{};  // 0: for ever
     std::string copy_to;          // "none", "journald", "syslog"
   } audit;
+
+  struct Certificates {
+    std::chrono::seconds lifetime{};  // 0: users cannot ask for certificates
+  } certificates;
 
   struct Keys {
     std::vector<std::string> allowed_types;

@@ -10,6 +10,7 @@ std::string read(Settings& into, const toml::node& node, const Limits& limits) {
 }
 
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
+constexpr std::string_view kHostKeyTypes[] = {"ed25519", "ecdsa", "rsa"};
 constexpr std::string_view kKeyTypes[] = {"ssh-ed25519",
                                           "ecdsa-sha2-nistp256",
                                           "ecdsa-sha2-nistp384",
@@ -29,6 +30,7 @@ constexpr SettingsSection kSections[] = {
     {"keeper", "berth-keeper, the only program that reaches the container engine. Images and limits stand in its own file."},
     {"workspaces", "What every workspace gets."},
     {"audit", "The audit trail: who did what, in the store."},
+    {"certificates", "OpenSSH certificates that Berth itself issues. Those of other authorities: `berth ca add`."},
     {"keys", "Which public keys may be used, and for how long: for keys that are in the store already too. `berth user except` makes exceptions."},
 };
 
@@ -60,6 +62,8 @@ constexpr SettingsKey kKeys[] = {
      {1, 100000}},
     {"ssh", "max_channels", read<&S::ssh, &S::Ssh::max_channels>, "256", "Channels (shells, commands, tunnels) in one connection.",
      {1, 4096}},
+    {"ssh", "host_key_types", read<&S::ssh, &S::Ssh::host_key_types>, R"(["ed25519", "rsa"])",
+     "Host keys that are made when missing: ed25519, ecdsa, rsa. Later by `berth hostkey rotate`.", {0, 0, kHostKeyTypes}},
     {"ssh", "env_allow", read<&S::ssh, &S::Ssh::env_allow>,
      R"(["LANG", "LC_*", "TZ", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "NO_COLOR", "GIT_PROTOCOL", "EDITOR"])",
      "Environment variables that a client may set; a final * matches any rest."},
@@ -94,6 +98,9 @@ constexpr SettingsKey kKeys[] = {
      "Rows older than this (\"400d\") are forgotten, the chain of the rest stays verifiable; 0s: all are kept.", {0, 36500 * kDay}},
     {"audit", "copy_to", read<&S::audit, &S::Audit::copy_to>, R"("none")",
      "Each row also goes to the machine's log: none, journald or syslog.", {0, 0, kAuditCopies}},
+
+    {"certificates", "lifetime", read<&S::certificates, &S::Certificates::lifetime>, R"("0s")",
+     "How long the certificates live that users get by `ssh HOST berth cert` (\"8h\"); 0s: they get none.", {0, 366 * kDay}},
 
     {"keys", "allowed_types", read<&S::keys, &S::Keys::allowed_types>,
      R"(["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"])",

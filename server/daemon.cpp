@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -33,6 +34,8 @@ namespace {
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kDrainLook{50};       // how often the drain looks whether all have left
 constexpr std::chrono::milliseconds kLastWords{2'000};    // after the drain: for DISCONNECT to reach clients and rows to close
+constexpr std::chrono::seconds kHostKeyLook{30};          // at least this often: the clock may be set
+
 // Every connection needs a descriptor or several: take what the hard limit allows.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -61,6 +64,8 @@ class Daemon {
   asio::awaitable<void> wait_for_signal();
   asio::awaitable<void> stop();
   asio::awaitable<void> wait_until_empty(std::chrono::milliseconds limit);
+  asio::awaitable<void> end_host_key_overlaps();
+  void use_host_keys();
   asio::awaitable<void> watchdog(std::chrono::microseconds interval);
   void stop_accepting();
   void note_life(std::string action) { audit_->note({"berthd", auth::Role::admin, "-", {}}, std::move(action), "version " + version_, "ok"); }
@@ -71,6 +76,9 @@ class Daemon {
   Lanes lanes_;
   std::vector<std::unique_ptr<ServerLane>> server_lanes_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<auth::HostKeys> host_keys_;
+  std::unique_ptr<auth::Authorities> authorities_;
+  std::unique_ptr<asio::steady_timer> host_key_timer_;
   std::unique_ptr<auth::Directory> directory_;
   std::unique_ptr<auth::Campaigns> campaigns_;
   std::unique_ptr<auth::KeyClock> key_clock_;
@@ -103,6 +111,8 @@ Result<void> Daemon::open_store() {
   web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime, settings_.keys);
   tokens_ = std::make_unique<auth::Tokens>(*store_, clock_, settings_.keys);
   audit_ = std::make_unique<auth::Audit>(*store_, clock_);
+  const auto parse_key = [policy = settings_.keys](std::string_view line) { return auth::parse_public_key(line, policy); };
+  authorities_ = std::make_unique<auth::Authorities>(*store_, clock_, parse_key, settings_.certificates.lifetime);
   // What came due while berthd was away, before anybody logs in.
   if (Result<void> done = key_clock_->run_due_now(); !done) return done;
   return sessions_->close_leftovers();
@@ -118,8 +128,8 @@ Result<void> Daemon::build() {
   }
   key_watch_ = std::make_unique<KeyWatch>(lanes_.front()->io, *key_clock_, *directory_, *sessions_, clock_, store_->open_reader());
   directory_->on_change([watch = key_watch_.get()] { watch->look_again(); });
-  Result<std::vector<std::string>> keys = host_keys(*store_, clock_);
-  if (!keys) return keys.error();
+  host_keys_ = std::make_unique<auth::HostKeys>(*store_, clock_, host_key_tools(), settings_.ssh.host_key_types);
+  if (Result<void> started = host_keys_->start(); !started) return started;
   Result<std::string> secret = auth::load_or_make_secret(*store_, "jupyter");
   if (!secret) return secret.error();
 
@@ -141,13 +151,17 @@ Result<void> Daemon::build() {
     if (!manager_->keeper_connected()) return {"berth-keeper does not answer on " + settings_.keeper.socket.string() + ": no workspace can be started"};
     return {};
   };
+  web_services.host_keys = host_keys_.get();
+  web_services.authorities = authorities_.get();
   web_services.more_metrics = [this] { return gateway_->metrics(); };
   web_services.environments = environments_.get();
   Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(std::move(options), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
-  const GatewayServices services{gateway_options_, *directory_, *campaigns_, refused_uses_, *sessions_, *audit_, *manager_, *web_, commands_, *limits_, clock_};
-  gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, std::move(*keys), version_));
+  const GatewayServices services{gateway_options_, *directory_, *campaigns_, refused_uses_, *sessions_, *audit_, *manager_, *web_, commands_, *limits_, clock_, *authorities_};
+  gateway_ = std::make_unique<Gateway>(services, ssh_options(settings_, *host_keys_->current(), version_));
+  host_key_timer_ = std::make_unique<asio::steady_timer>(lanes_.front()->io);
+  host_keys_->on_change([this] { use_host_keys(); });
   return listen();
 }
 
@@ -239,6 +253,24 @@ asio::awaitable<void> Daemon::wait_for_signal() {
   }
 }
 
+// On the thread that changed them. Connections that are there keep the keys that they began with.
+void Daemon::use_host_keys() {
+  gateway_->use(ssh_options(settings_, *host_keys_->current(), version_));
+  asio::post(host_key_timer_->get_executor(), [this] { host_key_timer_->cancel(); });
+}
+
+asio::awaitable<void> Daemon::end_host_key_overlaps() {
+  while (!stopping_) {
+    const Result<void> ended = co_await host_keys_->tick();
+    if (!ended) log_error("hostkey.overlap", {{"error", ended.error().message}});
+    const Timestamp end = host_keys_->next_end();
+    std::chrono::microseconds pause = kHostKeyLook;
+    if (end != Timestamp{} && ended) pause = std::clamp<std::chrono::microseconds>(end - clock_.now(), std::chrono::milliseconds(1), kHostKeyLook);
+    host_key_timer_->expires_after(pause);
+    co_await host_key_timer_->async_wait(kTuple);
+  }
+}
+
 asio::awaitable<void> Daemon::watchdog(std::chrono::microseconds interval) {
   asio::steady_timer timer(lanes_.front()->io);
   for (;;) {
@@ -256,6 +288,7 @@ void Daemon::run() {
   note_life("berthd.start");
   spawn_logged(first.get_executor(), keep_audit_short(*audit_, clock_, settings_.audit), "audit.keep");
   spawn_logged(first.get_executor(), copy_audit(*audit_, *store_, settings_.audit), "audit.copy");
+  spawn_logged(first.get_executor(), end_host_key_overlaps(), "hostkeys");
   if (const auto interval = watchdog_interval()) spawn_logged(first.get_executor(), watchdog(*interval), "watchdog");
   std::vector<std::thread> threads;
   for (const auto& lane : lanes_) {

@@ -1,39 +1,21 @@
 #include "server/options.hpp"
 
-#include "auth/host_keys.hpp"
-#include "base/log.hpp"
-
 namespace berth::server {
 namespace {
 
-// No ECDSA host key: its NIST curves are what auditors of SSH servers mark red, and every client that knows ECDSA knows one of these.
-constexpr const char* kHostKeyTypes[] = {"ed25519", "rsa"};
+Result<std::string> public_blob(std::string_view private_key) {
+  Result<ssh::PublicKey> half = ssh::public_half(private_key);
+  if (!half) return half.error();
+  return std::move(half->blob);
+}
 
 }  // namespace
 
-Result<std::vector<std::string>> host_keys(Store& store, const Clock& clock) {
-  std::vector<std::string> keys;
-  const std::vector<auth::HostKey> stored = auth::load_host_keys(*store.open_reader());
-  for (const char* type : kHostKeyTypes) {
-    bool found = false;
-    for (const auth::HostKey& key : stored) {
-      if (key.type != type) continue;
-      keys.push_back(key.private_key);
-      found = true;
-    }
-    if (found) continue;
-    Result<std::string> made = ssh::generate_host_key(type);
-    if (!made) return made.error();
-    if (Result<void> saved = auth::save_host_key(store, {type, *made}, clock.now()); !saved) return saved.error();
-    log_info("hostkey.made", {{"type", type}});
-    keys.push_back(std::move(*made));
-  }
-  return keys;
-}
+auth::HostKeys::Tools host_key_tools() { return {ssh::generate_host_key, public_blob}; }
 
-std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, std::vector<std::string> keys, const std::string& version) {
+std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, const std::vector<auth::HostKey>& keys, const std::string& version) {
   auto options = std::make_shared<ssh::ServerOptions>();
-  options->host_keys = std::move(keys);
+  for (const auth::HostKey& key : keys) (key.active ? options->host_keys : options->announced_keys).push_back(key.private_key);
   options->software_version = "Berth_" + version;
   options->login_grace = settings.ssh.login_grace;
   options->keepalive_interval = settings.ssh.keepalive_interval;

@@ -17,6 +17,8 @@ namespace berth::web {
 namespace asio = boost::asio;
 namespace {
 
+constexpr std::size_t kMostRevocations = 6 * 1024 * 1024;  // bytes: a revocation list of 4 MiB as base64
+
 constexpr Route kRoutes[] = {
     {"GET", "/openapi.json", Need::anyone, get_openapi},
     {"GET", "/me", Need::user, get_me},
@@ -71,6 +73,15 @@ constexpr Route kRoutes[] = {
     {"GET", "/tokens", Need::user, get_tokens},
     {"POST", "/tokens", Need::user, post_token, kByBrowser | kBySsh},  // a token makes no token
     {"DELETE", "/tokens/{id}", Need::user, delete_token},
+    {"GET", "/host-keys", Need::anyone, get_host_keys},
+    {"POST", "/host-keys", Need::admin, post_host_key},
+    {"DELETE", "/host-keys/{fingerprint}", Need::admin, delete_host_key},
+    {"GET", "/authorities", Need::auditor, get_authorities},
+    {"POST", "/authorities", Need::admin, post_authority},
+    {"DELETE", "/authorities/{name}", Need::admin, delete_authority},
+    {"GET", "/authorities/{name}/revocations", Need::auditor, get_revocations},
+    {"POST", "/authorities/{name}/revocations", Need::admin, post_revocations},
+    {"POST", "/certificates", Need::user, post_certificate, kByAdminSocket | kBySsh},
     {"GET", "/status", Need::auditor, get_status},
     {"GET", "/audit", Need::auditor, get_audit},
     {"GET", "/audit/verify", Need::auditor, get_audit_verify},
@@ -155,7 +166,8 @@ asio::awaitable<Result<nlohmann::json>> read_json(Connection& client, std::size_
 }
 
 asio::awaitable<ApiReply> call_handler(LaneServer& lane, Connection& client, Caller caller, Found found) {
-  auto body = co_await read_json(client, lane.limits().api_body_bytes);
+  const std::size_t limit = found.route->handler == post_revocations ? kMostRevocations : lane.limits().api_body_bytes;
+  auto body = co_await read_json(client, limit);
   if (!body && body.error().kind == ErrorKind::timeout) co_return error_response(408, "timeout", "The request body took too long to arrive.");
   if (!body) co_return body.error();
   ApiCall call{lane, client, std::move(caller), std::move(found.params), std::move(*body)};

@@ -141,6 +141,19 @@ boost::asio::awaitable<ApiReply> get_notices(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_campaign(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_campaign(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_campaign(ApiCall& call);
+// api_host_keys.cpp
+boost::asio::awaitable<ApiReply> get_host_keys(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_host_key(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_host_key(ApiCall& call);
+// api_authorities.cpp
+boost::asio::awaitable<ApiReply> get_authorities(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_authority(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_authority(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_revocations(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_revocations(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_certificate(ApiCall& call);
+// Ends what rests on a certificate that would not be accepted any more; answers how many sessions.
+std::size_t end_broken_certificates(const ApiCall& call);
 // api_admin.cpp
 boost::asio::awaitable<ApiReply> get_sessions(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_session(ApiCall& call);

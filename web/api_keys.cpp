@@ -104,9 +104,12 @@ asio::awaitable<ApiReply> post_key(ApiCall& call) {
   if (!line) co_return line.error();
   const auto expires_at = parse_expiry(call);
   if (!expires_at) co_return expires_at.error();
-  auto added = co_await call.lane.services().directory.add_key(call.caller.actor, call.params[0], *line, *expires_at);
+  const auto dry_run = call.body.find("dry_run");
+  if (dry_run != call.body.end() && !dry_run->is_boolean()) co_return Error{ErrorKind::invalid, "'dry_run' is not true or false"};
+  const bool only_try = dry_run != call.body.end() && dry_run->get<bool>();
+  auto added = co_await call.lane.services().directory.add_key(call.caller.actor, call.params[0], *line, *expires_at, only_try);
   if (!added) co_return added.error();
-  co_return json_response(key_json(call, *added), 201);
+  co_return json_response(key_json(call, *added), only_try ? 200 : 201);
 }
 
 asio::awaitable<ApiReply> post_rotation(ApiCall& call) {
@@ -137,7 +140,8 @@ asio::awaitable<ApiReply> post_rotation(ApiCall& call) {
 asio::awaitable<ApiReply> delete_key(ApiCall& call) {
   auto revoked = co_await call.lane.services().directory.revoke_key(call.caller.actor, call.params[0]);
   if (!revoked) co_return revoked.error();
-  const std::size_t ended = call.lane.services().sessions.kill_key(revoked->fingerprint, "The key that you came with was revoked.");
+  std::size_t ended = call.lane.services().sessions.kill_key(revoked->fingerprint, "The key that you came with was revoked.");
+  ended += end_broken_certificates(call);  // for this key, or asked for with it
   co_return json_response({{"ended_sessions", ended}});
 }
 

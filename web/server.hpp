@@ -23,8 +23,10 @@ class Store;
 }  // namespace berth
 namespace berth::auth {
 class Audit;
+class Authorities;
 class Campaigns;
 class Directory;
+class HostKeys;
 class Sessions;
 class Tokens;
 class WebLogins;
@@ -98,6 +100,8 @@ struct WebServices {
   // More lines for /metrics in Prometheus text form (SSH counters); may be empty. Called on any lane.
   std::function<std::string()> more_metrics;
   workspaces::EnvBuilds* environments = nullptr;  // null: the API answers that there are none
+  auth::HostKeys* host_keys = nullptr;  // none: the API has no host keys to show
+  auth::Authorities* authorities = nullptr;
 };
 
 struct SshLogin;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "auth/audit.hpp"
+#include "auth/authorities.hpp"
 #include "auth/campaigns.hpp"
 #include "auth/directory.hpp"
 #include "auth/permissions.hpp"
@@ -46,6 +47,7 @@ struct GatewayServices {
   CommandThreads& commands;
   ConnectionLimits& limits;
   const Clock& clock;
+  auth::Authorities& authorities;
 };
 
 // A lane with the store's reader that belongs to it.
@@ -65,6 +67,7 @@ struct Connection {
   std::string server_address;
   auth::Permissions permissions;  // of the key's options or the certificate: ask before a channel, forward or terminal is opened
   std::string certificate;        // as in SessionRecord; empty: a plain key
+  std::string certificate_blob;
 
   auth::Actor actor() const { return {user.name, user.role, client_address, key.fingerprint, certificate}; }
   auth::SessionRecord record(std::string kind, std::string detail) const;

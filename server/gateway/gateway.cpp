@@ -7,7 +7,9 @@
 #include <boost/asio/write.hpp>
 
 #include "auth/key_clock.hpp"
+#include "base/human.hpp"
 #include "base/log.hpp"
+#include "server/gateway/credentials.hpp"
 #include "server/gateway/forwards.hpp"
 #include "server/gateway/session_channel.hpp"
 #include "server/gateway/spawn.hpp"
@@ -65,6 +67,8 @@ asio::awaitable<void> serve_channels(std::shared_ptr<Connection> connection) {
 }  // namespace
 
 bool still_allowed(const Connection& connection) {
+  if (!connection.certificate_blob.empty())
+    return connection.services.authorities.decide(*connection.lane.reader, connection.user.name, connection.certificate_blob, address_of(connection.client_address)).allowed;
   return connection.services.directory.decide_login(*connection.lane.reader, connection.user.name, connection.key.blob).allowed();
 }
 
@@ -106,6 +110,34 @@ asio::awaitable<void> Gateway::accept_loop(ServerLane& lane, std::shared_ptr<tcp
   }
 }
 
+std::shared_ptr<Connection> Gateway::try_certificate(ServerLane& lane, const std::shared_ptr<ssh::Session>& session, const ssh::AuthRequest& request,
+                                                     const std::string& client, const std::string& server, std::string& why) {
+  const auto id = workspaces::parse_login_name(request.user);
+  auth::CertificateDecision decision = services_.authorities.decide(*lane.reader, id ? id->user : "-", request.key.blob, address_of(client));
+  why = decision.allowed ? refusal_by(decision.permissions, request, client) : "certificate: " + decision.why;
+  if (decision.allowed && why.empty()) {
+    // The certified key is held to the policy like one that was added just now.
+    decision.key.added_at = services_.clock.now();
+    decision.key.exceptions = decision.user.key_exceptions;
+    auth::KeyRefusal refusal = services_.directory.judge(decision.key).refusal;
+    if (refusal == auth::KeyRefusal::none && request.is_signed)
+      refusal = auth::check_touch(decision.key, services_.directory.policy(), services_.clock.now(), request.authenticator_flags.value_or(0));
+    if (refusal != auth::KeyRefusal::none) why = auth::words_of(refusal);
+  }
+  const bool allowed = id && decision.allowed && why.empty();
+  const std::string name = decision.user.name.empty() && decision.by_authority ? cut_to_width(printable(request.user), 64) : decision.user.name;
+  const auth::Actor actor{name, decision.user.role, client, decision.key.fingerprint, decision.certificate};
+  if (request.is_signed && decision.by_authority) services_.audit.note(actor, "ssh.login", name, allowed ? "ok" : why);
+  session->answer_auth(allowed);
+  if (!allowed || !request.is_signed) return nullptr;
+  logins_.fetch_add(1, std::memory_order_relaxed);
+  Connection connection{services_, lane, session, std::move(decision.user), std::move(decision.key), *id, client, server};
+  connection.permissions = std::move(decision.permissions);
+  connection.certificate = std::move(decision.certificate);
+  connection.certificate_blob = request.key.blob;
+  return std::make_shared<Connection>(std::move(connection));
+}
+
 asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session, std::string client,
                                                              std::string server) {
   const auto executor = co_await asio::this_coro::executor;
@@ -123,13 +155,21 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
       co_return nullptr;
     }
     last_user = request->user;
+    if (request->method == "publickey" && auth::is_certificate_type(request->key.type)) {
+      auto connection = try_certificate(lane, session, *request, client, server, last_why);
+      if (connection) co_return connection;
+      continue;
+    }
     const auto id = workspaces::parse_login_name(request->user);
     // An impossible name takes the same path as an unknown one: the same work, the same answer.
     const auth::LoginDecision decision = services_.directory.decide_login(*lane.reader, id ? id->user : "-", request->key.blob);
     auth::KeyRefusal touch = auth::KeyRefusal::none;
     if (request->is_signed) touch = auth::check_touch(decision.key, services_.directory.policy(), services_.clock.now(), request->authenticator_flags.value_or(0));
-    const bool allowed = id && request->method == "publickey" && decision.allowed() && touch == auth::KeyRefusal::none;
+    auth::Permissions permissions;
+    const std::string options_refuse = decision.allowed() ? refusal_by_options(decision.key, *request, client, permissions) : "";
+    const bool allowed = id && request->method == "publickey" && decision.allowed() && touch == auth::KeyRefusal::none && options_refuse.empty();
     last_why = decision.allowed() ? auth::words_of(touch) : decision.why();
+    if (!options_refuse.empty()) last_why = options_refuse;
     known_key = decision.key.id != 0;
     if (!allowed || !request->is_signed) {
       if (!allowed) note_refusal(services_, decision, last_why, client, request->is_signed);
@@ -142,7 +182,7 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     const auth::Actor actor{decision.user.name, decision.user.role, client, decision.key.fingerprint};
     if (decision.key.retires_older) spawn_logged(executor, retire_older(services_, actor, decision.key.id), "keys.retire");
     services_.audit.note(actor, "ssh.login", decision.user.name, "ok");
-    co_return std::make_shared<Connection>(Connection{services_, lane, session, decision.user, decision.key, *id, client, server});
+    co_return std::make_shared<Connection>(Connection{services_, lane, session, decision.user, decision.key, *id, client, server, std::move(permissions)});
   }
 }
 
@@ -154,7 +194,7 @@ asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::so
   gateway.connections_.fetch_add(1, std::memory_order_relaxed);
   const std::shared_ptr<void> counted(nullptr, [&gateway](void*) { gateway.connections_.fetch_sub(1, std::memory_order_relaxed); });
 
-  auto session = co_await ssh::Session::handshake(std::move(socket), gateway.ssh_options_);
+  auto session = co_await ssh::Session::handshake(std::move(socket), gateway.ssh_options_.load());
   if (!session) {
     gateway.handshakes_failed_.fetch_add(1, std::memory_order_relaxed);
     log_info("ssh.handshake_failed", {{"from", client}, {"error", session.error().message}});
@@ -179,11 +219,14 @@ asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::so
                                               });
   (*session)->count_into({live, &live->bytes_in}, {live, &live->bytes_out});
   // The key may have been revoked between the decision and the row that a revocation would have found.
+  if (!connection->certificate_blob.empty())
+    gateway.services_.authorities.note_use(live->record().id, connection->user.name, connection->certificate_blob, address_of(client));
   if (!still_allowed(*connection)) (*session)->disconnect(ssh::kDisconnectByApplication, "This key was revoked just now.");
   auto forwards = std::make_shared<Forwards>(connection);
   spawn_logged(executor, serve_global_requests(connection, forwards), "ssh.global_requests");
   co_await serve_channels(connection);
   forwards->close_all();
+  if (!connection->certificate_blob.empty()) gateway.services_.authorities.forget_use(live->record().id);
   gateway.services_.sessions.close(live, "closed");
   log_info("ssh.logout", {{"user", connection->user.name}, {"from", client}});
 }

@@ -19,6 +19,9 @@ class Gateway {
   // Accepts on `acceptor` for the life of the program, or until stop_accepting(). Spawn on the lane of the acceptor.
   boost::asio::awaitable<void> accept_loop(ServerLane& lane, std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor);
 
+  // For connections accepted from now on. From any thread.
+  void use(std::shared_ptr<const ssh::ServerOptions> ssh_options) { ssh_options_.store(std::move(ssh_options)); }
+
   // Connections alive now, over all lanes.
   int connections() const { return connections_.load(std::memory_order_relaxed); }
   // Counters for /metrics, Prometheus text.
@@ -27,11 +30,14 @@ class Gateway {
  private:
   static boost::asio::awaitable<void> serve(Gateway& gateway, ServerLane& lane, boost::asio::ip::tcp::socket socket,
                                             ConnectionLimits::Place place);
+  // Answers one request that shows a certificate; the connection when it logged in.
+  std::shared_ptr<Connection> try_certificate(ServerLane& lane, const std::shared_ptr<ssh::Session>& session, const ssh::AuthRequest& request,
+                                              const std::string& client, const std::string& server, std::string& why);
   boost::asio::awaitable<std::shared_ptr<Connection>> log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session,
                                                              std::string client, std::string server);
 
   GatewayServices services_;
-  std::shared_ptr<const ssh::ServerOptions> ssh_options_;
+  std::atomic<std::shared_ptr<const ssh::ServerOptions>> ssh_options_;
   std::atomic<int> connections_{0};
   std::atomic<std::uint64_t> accepted_{0}, refused_full_{0}, logins_{0}, failed_logins_{0};
   Histogram login_latency_;  // from accept to a login that succeeded

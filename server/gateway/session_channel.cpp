@@ -13,6 +13,7 @@
 #include "base/human.hpp"
 #include "config/settings.hpp"
 #include "server/gateway/attach.hpp"
+#include "server/gateway/command_rights.hpp"
 #include "server/gateway/commands.hpp"
 #include "server/gateway/process_channel.hpp"
 #include "server/gateway/spawn.hpp"
@@ -61,6 +62,12 @@ void take_env(Wish& wish, const ssh::EnvRequest& env, const std::vector<std::str
   channel.reply(ok);
 }
 
+void wish_sftp(Wish& wish) {
+  wish.kind = "sftp";
+  wish.exec.argv = {"/bin/sh", "-c", kSftpServer};
+  wish.exec.pty.reset();
+}
+
 // Reads requests until one starts something; nullopt when the client left first. The starting request is not yet answered.
 asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Channel& channel) {
   Wish wish;
@@ -68,8 +75,8 @@ asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Chan
     Result<ssh::ChannelRequest> request = co_await channel.next_request();
     if (!request) co_return std::nullopt;
     if (auto* pty = std::get_if<ssh::PtyRequest>(&*request)) {
-      wish.exec.pty = tunnels::PtyOptions{pty->term, pty->columns, pty->rows, pty->width_pixels, pty->height_pixels, pty->modes};
-      channel.reply(true);
+      if (connection.permissions.pty) wish.exec.pty = tunnels::PtyOptions{pty->term, pty->columns, pty->rows, pty->width_pixels, pty->height_pixels, pty->modes};
+      channel.reply(connection.permissions.pty);
     } else if (auto* env = std::get_if<ssh::EnvRequest>(&*request); env && env->name == kKeepVariable) {
       channel.reply(take_keep(wish, env->value, connection.services.options));
     } else if (env) {
@@ -89,14 +96,25 @@ asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Chan
       wish.exec.command = exec->command;
       co_return wish;
     } else if (auto* subsystem = std::get_if<ssh::SubsystemRequest>(&*request); subsystem && subsystem->name == "sftp") {
-      wish.kind = "sftp";
-      wish.exec.argv = {"/bin/sh", "-c", kSftpServer};
-      wish.exec.pty.reset();
+      wish_sftp(wish);
       co_return wish;
     } else {
       channel.reply(false);
     }
   }
+}
+
+// What the key's options or the certificate say about what runs: variables, and a command in place of what the client asked for.
+void apply_permissions(const auth::Permissions& may, Wish& wish) {
+  for (const auto& [name, value] : may.environment) wish.exec.env[name] = value;
+  if (!may.forced_command) return;
+  const std::string original = wish.kind == "sftp" ? wish.kind : wish.detail;
+  if (!original.empty()) wish.exec.env["SSH_ORIGINAL_COMMAND"] = original;
+  wish.detail = *may.forced_command;
+  wish.exec.argv.clear();
+  wish.exec.command = *may.forced_command;
+  wish.kind = "exec";
+  if (*may.forced_command == "internal-sftp") wish_sftp(wish);
 }
 
 // What the user should know about the key that they came with.
@@ -196,11 +214,16 @@ asio::awaitable<void> serve_session(std::shared_ptr<Connection> connection, std:
   channel->confirm();
   std::optional<Wish> wish = co_await read_wish(*connection, *channel);
   if (!wish) co_return;
+  apply_permissions(connection->permissions, *wish);
   if (wish->kind == "exec" && is_attach_command(wish->detail)) {
     channel->reply(true);
     co_await serve_attach(connection, channel, wish->detail, wish->exec.pty);
   } else if (wish->kind == "exec" && is_gateway_command(wish->detail)) {
     channel->reply(true);
+    if (const std::string why = refusal_of_command(*connection, wish->detail); !why.empty()) {
+      co_await fail_channel(channel, why, wish->exec.pty.has_value());
+      co_return;
+    }
     std::optional<CommandTerminal> terminal;
     if (wish->exec.pty) terminal = CommandTerminal{wish->exec.pty->term, wish->exec.pty->columns};
     co_await serve_command(connection, channel, wish->detail, std::move(terminal));

@@ -23,6 +23,11 @@ asio::awaitable<Result<tunnels::WorkspaceSocket>> connect(tunnels::AgentLink& li
   co_return co_await link.connect_unix(std::get<ssh::DirectStreamlocal>(opening).path);
 }
 
+bool may_open(const auth::Permissions& may, const ssh::ChannelOpen& opening) {
+  if (const auto* tcp = std::get_if<ssh::DirectTcpip>(&opening)) return may.may_connect(tcp->host, tcp->port);
+  return may.may_connect_unix();
+}
+
 // A tunnel has no requests of its own; this notices its end.
 asio::awaitable<void> watch_channel(std::shared_ptr<ssh::Channel> channel, std::shared_ptr<Relay> relay) {
   for (;;) {  // not `while (co_await …)`: g++ 12 compiles its condition, a Result, to a trap
@@ -56,6 +61,10 @@ asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, t
 
 asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel) {
   const auto executor = co_await asio::this_coro::executor;
+  if (!may_open(connection->permissions, channel->opening())) {
+    channel->refuse(ssh::OpenFailure::prohibited, "Your key or certificate does not allow this forward.");
+    co_return;
+  }
   const std::weak_ptr<ssh::Channel> weak = channel;
   auto live = connection->services.sessions.open(connection->record("tunnel", describe(channel->opening())), executor,
                                                  [weak](const std::string&) { kill_tunnel(weak); });

@@ -127,6 +127,7 @@ bool Connection::on_packet(std::uint8_t type, std::string_view payload) {
   if (type == kMsgKexInit) {
     rekeying_ = true;
     rekey_started_ = Clock::now();
+    on_kex_init(payload);
     return false;
   }
   if (type == kMsgKexDhInit) {  // libssh answers it with NEWKEYS and then sends what it kept back

@@ -87,6 +87,11 @@ class Connection final : public Session, public Transport::Owner, public std::en
   void queue_auth(AuthEntry entry);
   void refuse_auth(bool counts);
 
+  // connection_hostkeys.cpp
+  void on_kex_init(std::string_view payload);
+  void announce_host_keys();
+  std::optional<std::string> prove_host_keys(std::string_view payload);
+
   // connection_channels.cpp
   void on_channel_open(std::string_view payload);
   void on_channel_confirmation(std::string_view payload);
@@ -121,6 +126,8 @@ class Connection final : public Session, public Transport::Owner, public std::en
   ByteQueue output_;
   bool flushing_ = false;
   std::optional<std::string> broken_;  // why the socket is of no more use
+  std::optional<bool> rsa_sha256_;  // is the negotiated host key algorithm rsa-sha2-256? none: no key exchange has begun
+  int proofs_ = 0;
   bool rekeying_ = false;
   bool rekey_answered_ = false;
   Clock::time_point rekey_started_;

@@ -95,6 +95,7 @@ void Connection::answer_auth(bool accept) {
   transport_->send_auth_success();
   authenticated_ = true;
   auth_queue_.clear();
+  announce_host_keys();
   watch_.cancel();  // from the time to log in to keepalives
 }
 

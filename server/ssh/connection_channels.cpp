@@ -200,6 +200,9 @@ void Connection::on_global_request(std::string_view payload) {
   // Refusing is also how OpenSSH's sshd answers a keepalive: any answer will do.
   entry.answered = true;
   entry.answer = PacketWriter(kMsgRequestFailure).bytes();
+  if (parsed->type == "hostkeys-prove-00@openssh.com") {
+    if (auto proofs = prove_host_keys(payload)) entry.answer = std::move(*proofs);
+  }
   globals_.push_back(std::move(entry));
   flush_global_answers();
 }

@@ -4,8 +4,17 @@
 #include <libssh/server.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 #include "base/handles.hpp"
 #include "server/ssh/wire.hpp"
+
+// In the archive, not in its headers; redirect_libssh.cmake checks that they are there.
+struct ssh_signature_struct;
+enum BerthSshDigest { kDigestAuto = 0, kDigestSha256 = 2, kDigestSha512 = 4 };  // enum ssh_digest_e of libssh's pki.h
+extern "C" ssh_signature_struct* pki_sign_data(ssh_key private_key, BerthSshDigest digest, const unsigned char* input, size_t length);
+extern "C" int ssh_pki_export_signature_blob(const ssh_signature_struct* signature, ssh_string* blob);
+extern "C" void ssh_signature_free(ssh_signature_struct* signature);
 
 namespace berth::ssh {
 namespace {
@@ -13,6 +22,8 @@ namespace {
 using KeyHandle = std::unique_ptr<ssh_key_struct, FreeWith<ssh_key_free>>;
 using BindHandle = std::shared_ptr<ssh_bind_struct>;
 using TextHandle = std::unique_ptr<char, FreeWith<ssh_string_free_char>>;
+using StringHandle = std::unique_ptr<ssh_string_struct, FreeWith<ssh_string_free>>;
+using SignatureHandle = std::unique_ptr<ssh_signature_struct, FreeWith<ssh_signature_free>>;
 
 // What the server offers, best first. curve25519 is the only key exchange that OpenSSH (since 6.5), PuTTY, paramiko,
 // asyncssh and libssh all have and that no audit tool objects to; with AEAD ciphers the MAC is implied, and the list is
@@ -76,19 +87,62 @@ Result<BindHandle> make_bind(const ServerOptions& options) {
 
 }  // namespace
 
-Result<std::shared_ptr<ssh_bind_struct>> bind_of_this_thread(const std::shared_ptr<const ServerOptions>& options) {
+Result<std::shared_ptr<const HostIdentity>> HostIdentity::make(const ServerOptions& options) {
+  ssh_init();
+  Result<BindHandle> bind = make_bind(options);
+  if (!bind) return bind.error();
+  std::shared_ptr<HostIdentity> identity(new HostIdentity());
+  identity->bind_ = std::move(*bind);
+  for (const auto* keys : {&options.host_keys, &options.announced_keys}) {
+    for (const std::string& pem : *keys) {
+      Result<KeyHandle> key = import_private_key(pem);
+      if (!key) return Error{ErrorKind::invalid, "A host key cannot be used: " + key.error().message};
+      Result<PublicKey> half = public_half(pem);
+      if (!half) return half.error();
+      identity->public_keys_.push_back(std::move(*half));
+      identity->private_keys_.push_back(key->release());
+    }
+  }
+  return std::shared_ptr<const HostIdentity>(std::move(identity));
+}
+
+HostIdentity::~HostIdentity() {
+  for (ssh_key_struct* key : private_keys_) ssh_key_free(key);
+}
+
+std::optional<std::string> HostIdentity::sign(std::string_view public_blob, std::string_view data, bool rsa_sha256) const {
+  for (std::size_t i = 0; i < public_keys_.size(); ++i) {
+    if (public_keys_[i].blob != public_blob) continue;
+    const bool is_rsa = public_keys_[i].type == "ssh-rsa";
+    BerthSshDigest digest = kDigestAuto;  // what the key's type implies
+    if (is_rsa) digest = rsa_sha256 ? kDigestSha256 : kDigestSha512;
+    if (public_keys_[i].type.starts_with("ecdsa-")) digest = kDigestSha256;  // only P-256 is ever made
+    const SignatureHandle signature(pki_sign_data(private_keys_[i], digest, reinterpret_cast<const unsigned char*>(data.data()), data.size()));
+    ssh_string blob = nullptr;
+    if (!signature || ssh_pki_export_signature_blob(signature.get(), &blob) != SSH_OK) return std::nullopt;
+    const StringHandle owned(blob);
+    return std::string(static_cast<const char*>(ssh_string_data(blob)), ssh_string_len(blob));
+  }
+  return std::nullopt;
+}
+
+Result<std::shared_ptr<const HostIdentity>> identity_of_this_thread(const std::shared_ptr<const ServerOptions>& options) {
   struct Cache {
     std::shared_ptr<const ServerOptions> options;
-    BindHandle bind;
+    std::shared_ptr<const HostIdentity> identity;
   };
   thread_local Cache cache;
   if (cache.options != options) {
-    ssh_init();
-    Result<BindHandle> bind = make_bind(*options);
-    if (!bind) return bind.error();
-    cache = Cache{options, std::move(*bind)};
+    auto identity = HostIdentity::make(*options);
+    if (!identity) return identity.error();
+    cache = Cache{options, std::move(*identity)};
   }
-  return cache.bind;
+  return cache.identity;
+}
+
+bool serves_algorithm(const std::vector<PublicKey>& keys, std::string_view algorithm) {
+  const std::string_view type = algorithm.starts_with("rsa-sha2-") ? "ssh-rsa" : algorithm;
+  return algorithm != "ssh-rsa" && std::any_of(keys.begin(), keys.end(), [type](const PublicKey& key) { return key.type == type; });
 }
 
 std::optional<PublicKey> public_key_of(ssh_key_struct* key) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/result.hpp"
 #include "server/ssh/session.hpp"
@@ -11,9 +12,33 @@ struct ssh_key_struct;
 
 namespace berth::ssh {
 
-// libssh's description of this server: host keys and algorithms. One per thread, made anew when `options` is another
-// object. Sessions use its host keys, so each holds it.
-Result<std::shared_ptr<ssh_bind_struct>> bind_of_this_thread(const std::shared_ptr<const ServerOptions>& options);
+// This server in libssh's hands.
+class HostIdentity {
+ public:
+  // Fails when a key of `options` cannot be used, or there is none.
+  static Result<std::shared_ptr<const HostIdentity>> make(const ServerOptions& options);
+  ~HostIdentity();
+  HostIdentity(const HostIdentity&) = delete;
+  HostIdentity& operator=(const HostIdentity&) = delete;
+
+  ssh_bind_struct* bind() const { return bind_.get(); }
+  // host_keys and announced_keys of the options.
+  const std::vector<PublicKey>& public_keys() const { return public_keys_; }
+  // A signature (RFC 4253 6.6) by the key with this public half; RSA with SHA-512, or SHA-256 when `rsa_sha256`. nullopt: no such key.
+  std::optional<std::string> sign(std::string_view public_blob, std::string_view data, bool rsa_sha256) const;
+
+ private:
+  HostIdentity() = default;
+  std::shared_ptr<ssh_bind_struct> bind_;
+  std::vector<PublicKey> public_keys_;
+  std::vector<ssh_key_struct*> private_keys_;  // in the order of public_keys_
+};
+
+// One per thread, made anew when `options` is another object. Sessions use its keys, so each holds it.
+Result<std::shared_ptr<const HostIdentity>> identity_of_this_thread(const std::shared_ptr<const ServerOptions>& options);
+
+// Is this the name of a host key algorithm that these keys can serve?
+bool serves_algorithm(const std::vector<PublicKey>& keys, std::string_view algorithm);
 
 std::optional<PublicKey> public_key_of(ssh_key_struct* key);
 

@@ -1,13 +1,14 @@
-# Makes a copy of the packaged libssh.a in which four system calls and three helpers go to Berth (server/ssh/transport.cpp):
+# Makes a copy of the packaged libssh.a in which four system calls and four helpers go to Berth (server/ssh/transport.cpp):
 # libssh then does no I/O of its own, Berth can send any packet, and the sessions of a thread share the host keys (a copy of
-# an RSA key for each costs 8 KiB). No source of libssh is changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
+# an RSA key for each costs 8 KiB), and the session's identifier, which libssh keeps to itself, is seen when a signature is verified
+# (the answer is passed on unchanged). No source of libssh is changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
 cmake_minimum_required(VERSION 3.25)
 
 set(known_version "0.10.6")  # transport.cpp asserts the same
 set(redirected
   "socket.c.o:recv" "socket.c.o:send" "socket.c.o:close" "poll.c.o:poll" "session.c.o:_ssh_buffer_pack"
-  "bind.c.o:ssh_key_dup" "session.c.o:ssh_key_free")
-set(declared_by_hand ssh_packet_set_callbacks ssh_buffer_pack_va)
+  "bind.c.o:ssh_key_dup" "session.c.o:ssh_key_free" "messages.c.o:ssh_pki_signature_verify")
+set(declared_by_hand ssh_packet_set_callbacks ssh_buffer_pack_va ssh_pki_signature_verify pki_sign_data ssh_pki_export_signature_blob ssh_signature_free)
 
 file(READ ${VERSION_HEADER} header)
 set(version "")

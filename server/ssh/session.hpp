@@ -29,6 +29,8 @@ struct PublicKey {
 struct ServerOptions {
   // Private keys as generate_host_key makes them (or OpenSSH's), one per type; ed25519 and RSA are what ssh-audit calls good.
   std::vector<std::string> host_keys;
+  // More of them, named to clients (hostkeys-00@openssh.com) and proven, but not used in key exchange.
+  std::vector<std::string> announced_keys;
   std::string software_version = "Berth_0.1";
   std::chrono::seconds login_grace{120};
   std::chrono::seconds keepalive_interval{30};  // 0: off

@@ -20,6 +20,8 @@ static_assert(LIBSSH_VERSION_INT == SSH_VERSION_INT(0, 10, 6), "see server/ssh/r
 
 // In the archive, not in its headers; redirect_libssh.cmake checks that they are there.
 extern "C" void ssh_packet_set_callbacks(ssh_session session, ssh_packet_callbacks callbacks);
+struct ssh_signature_struct;
+extern "C" int ssh_pki_signature_verify(ssh_session session, ssh_signature_struct* signature, ssh_key key, const unsigned char* input, size_t length);
 extern "C" int ssh_buffer_pack_va(ssh_buffer buffer, const char* format, size_t argc, va_list arguments);
 
 namespace berth::ssh {
@@ -103,6 +105,10 @@ struct Hooks {
       return SSH_ERROR;
     return SSH_OK;
   }
+  // What is signed begins with the session's identifier (RFC 4252 7).
+  static void signed_data(std::string_view data) {
+    if (t_current) t_current->session_id_ = PacketReader(data).string();
+  }
   static int packet(ssh_session, std::uint8_t type, ssh_buffer packet, void*) {
     BERTH_ASSERT(t_current);
     const std::string_view payload(static_cast<const char*>(ssh_buffer_get(packet)), ssh_buffer_get_len(packet));
@@ -133,7 +139,11 @@ int berth_libssh_close(int descriptor) {
   return 0;
 }
 int berth_libssh_poll(pollfd* descriptors, nfds_t count, int) { return Hooks::poll(descriptors, count); }
-// A session's host keys are those of its bind, which outlives it (Transport::bind_).
+int berth_libssh_pki_signature_verify(ssh_session session, ssh_signature_struct* signature, ssh_key key, const unsigned char* input, size_t length) {
+  Hooks::signed_data({reinterpret_cast<const char*>(input), length});
+  return ssh_pki_signature_verify(session, signature, key, input, length);
+}
+// A session's host keys are those of its bind, which outlives it (Transport::identity_).
 ssh_key berth_libssh_key_dup(const ssh_key key) { return key; }
 void berth_libssh_key_free(ssh_key key) {
   if (!berth::ssh::t_current) ssh_key_free(key);
@@ -153,10 +163,11 @@ namespace berth::ssh {
 Transport::Transport(Owner& owner) : owner_(owner) {}
 
 Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::shared_ptr<const ServerOptions>& options) {
-  Result<std::shared_ptr<ssh_bind_struct>> bind = bind_of_this_thread(options);
-  if (!bind) return bind.error();
+  auto identity = identity_of_this_thread(options);
+  if (!identity) return identity.error();
   std::unique_ptr<Transport> transport(new Transport(owner));
-  transport->bind_ = *bind;
+  transport->identity_ = *identity;
+  ssh_bind_struct* const bind = transport->identity_->bind();
   const Hooks::Entered entered(transport.get());
   transport->session_ = ssh_new();
   if (!transport->session_) return Error{ErrorKind::internal, "out of memory"};
@@ -164,8 +175,8 @@ Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::sh
   ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_C_S, "none");
   ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_S_C, "none");
   ssh_set_blocking(transport->session_, 0);
-  if (ssh_bind_accept_fd(bind->get(), transport->session_, kFakeDescriptor) != SSH_OK)
-    return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(bind->get())};
+  if (ssh_bind_accept_fd(bind, transport->session_, kFakeDescriptor) != SSH_OK)
+    return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(bind)};
   ssh_packet_set_callbacks(transport->session_, Hooks::packet_table());
   return transport;
 }

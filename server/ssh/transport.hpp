@@ -11,12 +11,13 @@
 #include "base/result.hpp"
 #include "server/ssh/session.hpp"
 
-struct ssh_bind_struct;
 struct ssh_session_struct;
 struct ssh_event_struct;
 struct ssh_message_struct;
 
 namespace berth::ssh {
+
+class HostIdentity;
 
 class Transport {
  public:
@@ -58,6 +59,9 @@ class Transport {
 
   std::string client_version() const;
   std::string cipher() const;
+  const HostIdentity& identity() const { return *identity_; }
+  // The session's identifier (RFC 4253 7.2); known once a signed USERAUTH_REQUEST has been looked at, empty before.
+  const std::string& session_id() const { return session_id_; }
 
  private:
   friend struct Hooks;
@@ -66,7 +70,8 @@ class Transport {
   void check_failure();
 
   Owner& owner_;
-  std::shared_ptr<ssh_bind_struct> bind_;
+  std::shared_ptr<const HostIdentity> identity_;
+  std::string session_id_;
   ssh_session_struct* session_ = nullptr;
   ssh_event_struct* event_ = nullptr;
   ssh_message_struct* verified_message_ = nullptr;

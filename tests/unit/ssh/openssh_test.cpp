@@ -183,6 +183,32 @@ TEST_F(OpenSsh, EveryTypeOfHostKey) {
   }
 }
 
+// hostkeys-00@openssh.com and its proof: the client writes the keys that it did not know into its known_hosts.
+TEST_F(OpenSsh, LearnsAnnouncedHostKeys) {
+  auto options = std::make_shared<ServerOptions>();
+  const std::string old_key = generate_host_key("ed25519").value();
+  options->host_keys = {old_key, generate_host_key("rsa").value()};
+  options->announced_keys = {generate_host_key("ed25519").value(), generate_host_key("ecdsa").value(), generate_host_key("rsa").value()};
+  TestServer rotating({blob}, options);
+  const std::string port = std::to_string(rotating.port());
+  // The client learns keys of the types that it accepts; which it prefers decides how an RSA key must prove itself.
+  for (const std::string algorithm : {"ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512", "rsa-sha2-512,ecdsa-sha2-nistp256,ssh-ed25519",
+                                       "rsa-sha2-256,ecdsa-sha2-nistp256,ssh-ed25519"}) {
+    const std::string known = directory / ("known_" + algorithm.substr(0, 12));
+    const std::vector<std::string> command = {"ssh", "-F", "/dev/null", "-o", "IdentityAgent=none", "-o", "BatchMode=yes", "-i", key, "-p", port, "-l", "ada",
+                                              "-o", "UserKnownHostsFile=" + known, "-o", "HostKeyAlgorithms=" + algorithm, "-o",
+                                              "UpdateHostKeys=yes", "-o", "HashKnownHosts=no"};
+    std::vector<std::string> first = command, second = command;
+    first.insert(first.end(), {"-o", "StrictHostKeyChecking=accept-new", "127.0.0.1", "echo one"});
+    const Finished done = run(first);
+    EXPECT_EQ(done.out, "one\n") << done.err;
+    const std::string text = read_file(known);
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 5) << algorithm << "\n" << text << done.err;
+    second.insert(second.end(), {"-o", "StrictHostKeyChecking=yes", "127.0.0.1", "echo two"});
+    EXPECT_EQ(run(second).out, "two\n");
+  }
+}
+
 TEST_F(OpenSsh, AnUnknownKeyIsRefusedAndTheSecondOfTwoWorks) {
   const std::string other = directory / "other";
   make_key(other);
