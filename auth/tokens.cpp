@@ -111,14 +111,14 @@ std::optional<Tokens::Valid> Tokens::check(SQLite::Database& reader, std::string
   if (!row.executeStep()) return std::nullopt;
   Row found = row_in(row);
   const auto approver = approver_by_id(reader, policy_, found.user_id, found.key_id, now);
-  const bool good = in_time(found.token, now) && approver;
+  const bool good = in_time(found.token, now) && approver && opens_web(approver->key, address);
   if (is_due(found.token.id, now)) {
     store_.post("token use", [=, token = found.token](SQLite::Database& db) -> Result<void> {
       if (good) {
         run(db, "UPDATE api_tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?", now, stored_text(address, kMostName), token.id);
       } else {
         append_audit(db, now, {token.user, Role::user, address, token.key_fingerprint}, "token.use", token.user + " " + token.id + " " + token.name,
-                     token.revoked_at != Timestamp{} ? "token is revoked" : token.expires_at <= now ? "token is expired" : "its key or user is not valid");
+                     token.revoked_at != Timestamp{} ? "token is revoked" : token.expires_at <= now ? "token is expired" : "its key or user is not valid, or not from there");
       }
       return {};
     });

@@ -10,19 +10,13 @@ namespace berth::auth {
 namespace {
 
 constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";
+constexpr std::size_t kMostAddress = 64, kMostUserAgent = 256;
+
 // An address without its port and brackets.
 std::string_view host_of(std::string_view address) {
   if (address.starts_with('[')) return address.substr(1, address.find(']') - 1);
   const std::size_t colon = address.find(':');
   return colon == address.rfind(':') ? address.substr(0, colon) : address;
-}
-
-constexpr std::size_t kMostAddress = 64, kMostUserAgent = 256;
-
-// May a browser at `address` rest on this key? It gives a terminal and every port, so the key must be unrestricted.
-bool opens_web(const Key& key, std::string_view address) {
-  const auto may = permissions_of(key.options);
-  return may && may->restriction().empty() && (!may->from || source_allowed(*may->from, host_of(address)));
 }
 
 std::optional<Approver> valid_approver(SQLite::Statement row, const KeyPolicy& policy, Timestamp now) {
@@ -62,6 +56,11 @@ std::string select_session(std::string_view where) {
 }
 
 }  // namespace
+
+bool opens_web(const Key& key, std::string_view address) {
+  const auto may = permissions_of(key.options);
+  return may && may->restriction().empty() && (!may->from || source_allowed(*may->from, host_of(address)));
+}
 
 std::optional<Approver> approver_by_id(SQLite::Database& database, const KeyPolicy& policy, std::int64_t user_id, std::int64_t key_id, Timestamp now) {
   return valid_approver(query(database, (select_approver() + "u.id = ? AND k.id = ?").c_str(), user_id, key_id), policy, now);

@@ -10,6 +10,9 @@ struct Approver {
   User user;
   Key key;
 };
+// May a browser or a token at `address` (a port is ignored) rest on this key? Both give terminals and every port, so the key must be
+// unrestricted but for from=.
+bool opens_web(const Key& key, std::string_view address);
 std::optional<Approver> approver_by_id(SQLite::Database& database, const KeyPolicy& policy, std::int64_t user_id, std::int64_t key_id, Timestamp now);
 std::optional<Approver> approver_by_key(SQLite::Database& database, const KeyPolicy& policy, std::string_view user, std::string_view fingerprint,
                                         Timestamp now);

@@ -17,7 +17,7 @@ struct TableTopic { std::string_view table; Topic topic; bool everyone; };  // e
 constexpr TableTopic kTables[] = {
     {"keys", Topic::keys, true},   {"users", Topic::users, true},         {"web_sessions", Topic::web_sessions, true},
     {"audit", Topic::audit, false}, {"host_keys", Topic::certificates, true}, {"campaigns", Topic::campaign, true},
-    {"environments", Topic::environments, true},
+    {"environments", Topic::environments, true}, {"authorities", Topic::certificates, false}, {"certificate_revocations", Topic::certificates, false},
 };
 
 void forget(std::vector<EventListener*>& list, const EventListener* listener) { std::erase(list, listener); }

@@ -71,6 +71,8 @@ struct Connection {
 
   auth::Actor actor() const { return {user.name, user.role, client_address, key.fingerprint, certificate}; }
   auth::SessionRecord record(std::string kind, std::string detail) const;
+  // The audit row of a forward that was not allowed: "to localhost:5432", "on 0.0.0.0:80". Floods are counted, not listed.
+  void note_refused_forward(const std::string& what, std::string why) const;
 };
 
 // Would this login be let in now? After a revocation nothing of it may go on unseen.

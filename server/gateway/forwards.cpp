@@ -13,7 +13,12 @@ namespace {
 
 constexpr std::size_t kMaxForwards = 64;  // listeners of one connection
 
-Error not_permitted() { return {ErrorKind::denied, "the key or certificate does not allow this forward"}; }
+std::string name_of(const std::string& host, std::uint32_t port) { return host + ":" + std::to_string(port); }
+
+Error not_permitted(const Connection& connection, const std::string& where) {
+  connection.note_refused_forward("on " + where, "the key or certificate does not allow it");
+  return {ErrorKind::denied, "the key or certificate does not allow this forward"};
+}
 
 void append_uint32(std::string& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
@@ -24,13 +29,11 @@ void append_string(std::string& out, std::string_view value) {
   out += value;
 }
 
-std::string name_of(const std::string& host, std::uint32_t port) { return host + ":" + std::to_string(port); }
-
 }  // namespace
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, std::uint32_t port) {
   if (port > 65535) co_return Error{ErrorKind::invalid, "port is over 65535"};
-  if (!connection_->permissions.may_listen(host, port)) co_return not_permitted();
+  if (!connection_->permissions.may_listen(host, port)) co_return not_permitted(*connection_, name_of(host, port));
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
   if (!link) co_return link.error();
@@ -42,7 +45,7 @@ asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, st
 }
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_unix(std::string path) {
-  if (!connection_->permissions.may_listen_unix()) co_return not_permitted();
+  if (!connection_->permissions.may_listen_unix()) co_return not_permitted(*connection_, path);
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
   if (!link) co_return link.error();

@@ -84,6 +84,10 @@ auth::SessionRecord Connection::record(std::string kind, std::string detail) con
   return row;
 }
 
+void Connection::note_refused_forward(const std::string& what, std::string why) const {
+  services.audit.note_refusal(actor(), "ssh.forward", user.name + " " + what, std::move(why));
+}
+
 Gateway::Gateway(GatewayServices services, std::shared_ptr<const ssh::ServerOptions> ssh_options)
     : services_(services), ssh_options_(std::move(ssh_options)) {}
 

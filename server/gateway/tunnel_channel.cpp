@@ -63,6 +63,7 @@ asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::
   const auto executor = co_await asio::this_coro::executor;
   if (!may_open(connection->permissions, channel->opening())) {
     channel->refuse(ssh::OpenFailure::prohibited, "Your key or certificate does not allow this forward.");
+    connection->note_refused_forward("to " + describe(channel->opening()), "the key or certificate does not allow it");
     co_return;
   }
   const std::weak_ptr<ssh::Channel> weak = channel;

@@ -1,10 +1,13 @@
 """Options of authorized_keys: imported for a team, shown, and enforced under the real client."""
 
+import contextlib
 import json
+import socket
+import subprocess
 
 import pytest
 
-from berthbox import Client, fingerprint, make_key
+from berthbox import Client, fingerprint, make_key, wait_until
 
 
 @pytest.fixture
@@ -92,6 +95,26 @@ def serve_in(client, port):
                                f"while True: l.accept()[0].sendall(b'hello')\"")
 
 
+def refused_forwards(box, client):
+    """What the audit trail says that this user was not allowed to forward."""
+    rows = box.items("audit", "tail", "--user", client.user, "--action", "ssh.forward", "--limit", "100")
+    assert all(row["key_fingerprint"] == fingerprint(client.key) and row["outcome"] == "the key or certificate does not allow it" for row in rows)
+    return {row["object"].removeprefix(client.user + " ") for row in rows}
+
+
+@contextlib.contextmanager
+def listening(client, *options, path):
+    """`ssh -N` that listens on a socket of this machine."""
+    process = client.popen("-N", "-o", "LogLevel=INFO", *options, "box", stdin=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: path.exists() or process.poll() is not None, "ssh listens")
+        assert process.poll() is None, process.stderr.read()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_permitopen(box, restricted, new_user):
     """permitopen= lets through what it names and nothing else."""
     user = new_user()
@@ -104,6 +127,22 @@ def test_permitopen(box, restricted, new_user):
             assert "does not allow this forward" in client.ssh("-o", "LogLevel=INFO", "-W", target, "box", check=False).stderr
     finally:
         server.kill()
+    assert {"to 127.0.0.1:7777", "to localhost:7778"} <= refused_forwards(box, client)
+
+
+def test_unix_sockets_are_refused_at_once(box, restricted):
+    """permitopen= and no-port-forwarding: a client that asks for a socket's path is told no, and does not wait."""
+    for options in ('permitopen="localhost:7777"', "no-port-forwarding"):
+        client = restricted(options)
+        path = box.dir / f"local-{client.user}.sock"
+        with listening(client, "-L", f"{path}:/run/inside.sock", path=path) as process, socket.socket(socket.AF_UNIX) as local:
+            local.settimeout(60)
+            local.connect(str(path))
+            local.sendall(b"hello")
+            assert local.recv(64) == b""  # the client closes it when the channel was refused
+            process.terminate()
+            assert "does not allow this forward" in process.communicate()[1].decode()
+        assert "to /run/inside.sock" in refused_forwards(box, client)
 
 
 def test_permitlisten(box, restricted):
@@ -114,6 +153,7 @@ def test_permitlisten(box, restricted):
     for listen in ("9001:localhost:1", "localhost:0:localhost:1", "/tmp/r.sock:localhost:1"):
         assert client.ssh(*options, "-R", listen, "box", "true", check=False).returncode == 255
     assert restricted("no-port-forwarding").ssh(*options, "-R", "9000:localhost:1", "box", "true", check=False).returncode == 255
+    assert {"on localhost:9001", "on localhost:0", "on /tmp/r.sock"} <= refused_forwards(box, client)
 
 
 def test_environment_and_expiry(box, restricted):

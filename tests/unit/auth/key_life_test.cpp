@@ -362,5 +362,28 @@ TEST(RefusedUses, OneRowAndThenOneInTenMinutes) {
   EXPECT_LT(rows, 601u);
 }
 
+TEST_F(KeyLifeTest, ASuccessorMayDoNoMore) {
+  add_user("ada");
+  const Key old = run_coroutine(directory.add_key(admin, "ada", "no-pty,from=\"10.0.0.0/8\" " + key_line(1), {})).value();
+  const Actor ada = actor("ada", old);
+  const auto by_ada = rotate(ada, "ada", 2);
+  ASSERT_TRUE(by_ada.has_value()) << by_ada.error().message;
+  EXPECT_EQ(by_ada->key.options, old.options);
+  EXPECT_EQ(now_of(by_ada->key).options, old.options);
+  // Options of one's own do not lift those of the old key; an admin's do.
+  Rotation rotation;
+  rotation.user = "ada";
+  rotation.replaces = by_ada->key.fingerprint;
+  rotation.line = "environment=\"A=b\" " + key_line(3);
+  const auto again = run_coroutine(directory.rotate_key(actor("ada", by_ada->key), rotation));
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_EQ(now_of(again->key).options, old.options);
+  rotation.replaces = again->key.fingerprint;
+  rotation.line = "no-pty " + key_line(4);
+  const auto by_admin = run_coroutine(directory.rotate_key(admin, rotation));
+  ASSERT_TRUE(by_admin.has_value()) << by_admin.error().message;
+  EXPECT_EQ(now_of(by_admin->key).options, "no-pty");
+}
+
 }  // namespace
 }  // namespace berth::auth

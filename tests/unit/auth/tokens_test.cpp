@@ -53,6 +53,16 @@ TEST_F(TokensTest, DiesWithItsTimeItsKeyAndItsUser) {
   EXPECT_TRUE(tokens.list(*reader, "").empty());
 }
 
+TEST_F(TokensTest, WorksOnlyFromWhereItsKeyDoes) {
+  key = run_coroutine(directory.add_key(admin, "ada", "from=\"192.0.2.0/24\" " + key_line(2), {})).value().fingerprint;
+  const std::string secret = make().secret;
+  EXPECT_TRUE(tokens.check(*reader, secret, "192.0.2.9:1234").has_value());
+  EXPECT_FALSE(tokens.check(*reader, secret, "203.0.113.9:1234").has_value());
+  EXPECT_FALSE(tokens.check(*reader, secret, "[2001:db8::7]:1234").has_value());
+  key = run_coroutine(directory.add_key(admin, "ada", "no-pty " + key_line(3), {})).value().fingerprint;
+  EXPECT_EQ(run_coroutine(tokens.create(ada(), "restricted", "read", std::chrono::hours(1))).error().kind, ErrorKind::denied);
+}
+
 TEST_F(TokensTest, IsRevokedByItsUserOrAnAdmin) {
   const Tokens::New first = make("a"), second = make("b");
   EXPECT_EQ(run_coroutine(tokens.revoke({"eve", Role::user, "x", ""}, first.token.id)).error().kind, ErrorKind::not_found);
