@@ -30,15 +30,14 @@ std::string describe(const tcp::endpoint& endpoint) {
   return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(endpoint.port());
 }
 
-// A refusal that says something about a known key gets a row; unknown names and keys are only counted and logged. A client that is told
-// that a key will not do never signs with it, so the mere offer counts too, and is called that.
-void note_refusal(GatewayServices& services, const auth::LoginDecision& decision, const std::string& why, const std::string& client, bool proven) {
-  if (decision.key.id == 0) return;
-  const auto left_out = services.refused_uses.take(decision.key.fingerprint, client, proven, services.clock.now());
+// A refusal that says something about a known key, or a certificate of a trusted authority, gets a row; unknown names and keys are only
+// counted and logged. A client that is told that a key will not do never signs with it, so the mere offer counts too, and is called that.
+void note_refusal(GatewayServices& services, const auth::Actor& actor, const std::string& why, bool proven) {
+  const auto left_out = services.refused_uses.take(actor.key_fingerprint, actor.source, proven, services.clock.now());
   if (!left_out) return;
   std::string outcome = why + (proven ? "" : " (offered)");
   if (*left_out > 0) outcome += ", and " + std::to_string(*left_out) + " times more before";
-  services.audit.note({decision.user.name, decision.user.role, client, decision.key.fingerprint}, "ssh.login", decision.user.name, std::move(outcome));
+  services.audit.note(actor, "ssh.login", actor.name, std::move(outcome));
 }
 
 // The first login with a key: those that it replaced, and that were to go then, go.
@@ -115,7 +114,7 @@ asio::awaitable<void> Gateway::accept_loop(ServerLane& lane, std::shared_ptr<tcp
 }
 
 std::shared_ptr<Connection> Gateway::try_certificate(ServerLane& lane, const std::shared_ptr<ssh::Session>& session, const ssh::AuthRequest& request,
-                                                     const std::string& client, const std::string& server, std::string& why) {
+                                                     const std::string& client, const std::string& server, std::string& why, bool& is_known) {
   const auto id = workspaces::parse_login_name(request.user);
   auth::CertificateDecision decision = services_.authorities.decide(*lane.reader, id ? id->user : "-", request.key.blob, address_of(client));
   why = decision.allowed ? refusal_by(decision.permissions, request, client) : "certificate: " + decision.why;
@@ -131,7 +130,9 @@ std::shared_ptr<Connection> Gateway::try_certificate(ServerLane& lane, const std
   const bool allowed = id && decision.allowed && why.empty();
   const std::string name = decision.user.name.empty() && decision.by_authority ? cut_to_width(printable(request.user), 64) : decision.user.name;
   const auth::Actor actor{name, decision.user.role, client, decision.key.fingerprint, decision.certificate};
-  if (request.is_signed && decision.by_authority) services_.audit.note(actor, "ssh.login", name, allowed ? "ok" : why);
+  is_known = decision.by_authority;
+  if (!allowed && is_known) note_refusal(services_, actor, why, request.is_signed);
+  if (allowed && request.is_signed) services_.audit.note(actor, "ssh.login", name, "ok");
   session->answer_auth(allowed);
   if (!allowed || !request.is_signed) return nullptr;
   logins_.fetch_add(1, std::memory_order_relaxed);
@@ -160,7 +161,7 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     }
     last_user = request->user;
     if (request->method == "publickey" && auth::is_certificate_type(request->key.type)) {
-      auto connection = try_certificate(lane, session, *request, client, server, last_why);
+      auto connection = try_certificate(lane, session, *request, client, server, last_why, known_key);
       if (connection) co_return connection;
       continue;
     }
@@ -176,7 +177,8 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     if (!options_refuse.empty()) last_why = options_refuse;
     known_key = decision.key.id != 0;
     if (!allowed || !request->is_signed) {
-      if (!allowed) note_refusal(services_, decision, last_why, client, request->is_signed);
+      const auth::Actor actor{decision.user.name, decision.user.role, client, decision.key.fingerprint};
+      if (!allowed && known_key) note_refusal(services_, actor, last_why, request->is_signed);
       session->answer_auth(allowed);
       continue;
     }

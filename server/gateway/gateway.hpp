@@ -32,7 +32,7 @@ class Gateway {
                                             ConnectionLimits::Place place);
   // Answers one request that shows a certificate; the connection when it logged in.
   std::shared_ptr<Connection> try_certificate(ServerLane& lane, const std::shared_ptr<ssh::Session>& session, const ssh::AuthRequest& request,
-                                              const std::string& client, const std::string& server, std::string& why);
+                                              const std::string& client, const std::string& server, std::string& why, bool& is_known);
   boost::asio::awaitable<std::shared_ptr<Connection>> log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session,
                                                              std::string client, std::string server);
 
