@@ -1,8 +1,9 @@
 """The portal as a person with a browser uses it: Debian's Chromium driven by Playwright."""
 
+import contextlib
 import re
 
-from playwright.sync_api import Error
+from playwright.sync_api import Error, TimeoutError
 
 from berthbox import ROOT
 
@@ -46,6 +47,16 @@ def patient(goto):
                     raise
         return goto(url, **options)
     return again
+
+
+def wait_for_lab(page, part="#jp-main-dock-panel"):
+    """Waits until JupyterLab shows `part`. Jupyter starts on demand; a script that Chromium dropped (see patient()) leaves the page white: asks again."""
+    for _ in range(4):
+        with contextlib.suppress(TimeoutError):
+            page.locator(part).wait_for(timeout=25_000)
+            return
+        page.goto(page.url)
+    page.locator(part).wait_for()
 
 
 def settle(page, good, again):

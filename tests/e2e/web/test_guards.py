@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal import cookie_header, cookies, fetch
+from portal import cookie_header, cookies, fetch, wait_for_lab
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_workspaces_page_cannot_use_the_portal(portal, page):
     """A script in the workspace can neither read the portal's API nor change anything nor frame its pages."""
     inside = page.context.new_page()
     inside.goto(f"{portal.url}/w/ada/main/jupyter/lab")
-    inside.locator("#jp-main-dock-panel").wait_for(timeout=120_000)
+    wait_for_lab(inside)
     assert inside.url.startswith(portal.workspace_url)
     assert fetch(inside, f"{portal.url}/api/v1/me", credentials="include") == "TypeError"
     assert fetch(inside, f"{portal.url}/api/v1/keys", credentials="include") == "TypeError"

@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from berthbox import fingerprint, make_key, wait_until
-from portal import cookie_header, fetch, shoot, shown_code
+from portal import cookie_header, fetch, shoot, shown_code, wait_for_lab
 
 INSECURE = ssl.create_default_context()
 INSECURE.check_hostname, INSECURE.verify_mode = False, ssl.CERT_NONE
@@ -22,7 +22,7 @@ def open_lab(portal, page):
     with page.expect_popup() as popup:
         page.get_by_role("article", name="main", exact=True).get_by_role("link", name="Open Jupyter").click()
     lab = popup.value
-    lab.locator("#jp-main-dock-panel").wait_for(timeout=120_000)  # Jupyter starts on demand
+    wait_for_lab(lab)
     assert lab.url.startswith(f"{portal.workspace_url}/w/ada/main/jupyter/lab"), lab.url
     return lab
 
@@ -32,7 +32,7 @@ def lab(portal, ada):
     """A browser of ada's with JupyterLab open, as if for the first time (JupyterLab keeps its tabs on the server)."""
     page = open_lab(portal, portal.log_in(ada))
     page.goto(f"{portal.workspace_url}/w/ada/main/jupyter/lab?reset")
-    page.locator(".jp-Launcher").wait_for(timeout=60_000)
+    wait_for_lab(page, ".jp-Launcher")
     return page
 
 
@@ -92,7 +92,7 @@ def test_without_login(portal, ada):
     assert unquote(page.url) == f"{portal.url}/login?next=/w/ada/main/jupyter/lab"
     assert page.context.request.get(f"{portal.workspace_url}/w/ada/main/jupyter/api/status").status == 401
     ada.ssh("box", f"berth approve {shown_code(page)}")
-    page.locator("#jp-main-dock-panel").wait_for(timeout=120_000)
+    wait_for_lab(page)
     assert page.url.startswith(f"{portal.workspace_url}/w/ada/main/jupyter/lab")
 
 
