@@ -241,6 +241,22 @@ def test_settings_in_force(portal, box, admin):
     page.get_by_text("ssh.keepalive_interval").wait_for()
 
 
+def test_host_keys_and_authorities_are_shown(portal, box, admin, tmp_path):
+    """Admins see how clients recognize the server and whose certificates it accepts; a new authority appears by itself."""
+    page = portal.log_in(admin)
+    page.goto("/admin/settings")
+    keys = page.get_by_role("table", name="Host keys")
+    for key in box.items("hostkey", "list"):
+        keys.get_by_text(key["fingerprint"]).wait_for()
+    signer = make_key(tmp_path / "shown_ca")
+    box.berth("ca", "add", "shown", f"{signer}.pub", "--principals", "%u@corp.example")
+    row = page.get_by_role("table", name="Certificate authorities").get_by_role("row").filter(has_text=fingerprint(signer))
+    row.wait_for()
+    assert "%u@corp.example" in row.inner_text()
+    box.berth("ca", "remove", "shown", "--yes")
+    row.wait_for(state="detached")
+
+
 def test_by_keyboard_alone(portal, ada):
     """From the top of the page the keyboard reaches the content, the dialog and back, and sees where it is."""
     page = portal.log_in(ada)

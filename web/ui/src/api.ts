@@ -1,6 +1,6 @@
 // The HTTP API of the portal (docs/api.md): typed requests, one error type, the CSRF token on every change.
 import type {
-  ApiToken, AuditRow, Campaign, Environment, EnvironmentDetail, HostKeys, Key, KeyImpact, KeyNotice, KeyPolicy, LoginCode, LoginState, Me, Paged, Plan, Role, Session, SettingRow, Status, Terminal, User, WebSession, Workspace,
+  ApiToken, AuditRow, Authority, Campaign, Environment, EnvironmentDetail, HostKeys, Key, KeyImpact, KeyNotice, KeyPolicy, LoginCode, LoginState, Me, Paged, Plan, Role, Session, SettingRow, Status, Terminal, User, WebSession, Workspace,
 } from './model';
 import { readEvents } from './sse';
 
@@ -112,6 +112,7 @@ export const api = {
   tokens: () => list<ApiToken>('/tokens'),
   makeToken: (name: string, scopes: string[], lifetime_s: number) => request<{ secret: string; token: ApiToken }>('POST', '/tokens', { body: { name, scopes, lifetime_s } }),
   revokeToken: (id: string) => request<ApiToken>('DELETE', `/tokens/${part(id)}`),
+  authorities: () => list<Authority>('/authorities'),
   hostKeys: () => request<HostKeys>('GET', '/host-keys', { quiet: true }),
   terminals: (user: string, name: string) => list<Terminal>(workspacePath({ user, name }) + '/terminals'),
 

@@ -52,7 +52,9 @@ export interface Session {
   id: string; user: string; workspace: string; kind: string; detail: string; key_fingerprint: string; client_address: string;
   opened_at: Time; closed_at: Time; bytes_in: number; bytes_out: number; outcome: string;
 }
-export interface HostKeys { items: { fingerprint: string; type: string; state?: string }[]; known_hosts: string; sshfp: string }
+export interface HostKey { fingerprint: string; type: string; state?: 'active' | 'next'; created_at?: Time; retires_at?: Time }
+export interface HostKeys { items: HostKey[]; known_hosts: string; sshfp: string }
+export interface Authority { name: string; type: string; fingerprint: string; principals: string[]; issues: boolean; added_at: Time; revoked: number }
 export interface Terminal {
   id: string; title: string; command: string; columns: number; rows: number; started_at: Time; detached_since: Time; attached: number; ended: boolean; bytes: number;
 }

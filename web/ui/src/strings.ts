@@ -206,6 +206,12 @@ export const en = {
     changed: 'not the default', onlyChanged: 'Only what is not the default',
   },
 
+  trust: {
+    hostKeys: 'Host keys', hostKeysLead: 'How SSH clients recognize this server. A new one is announced to them before it takes over:', key: 'Key', state: 'State',
+    active: 'In use', next: 'Takes over next', since: 'Since', retires: 'Retires', authorities: 'Certificate authorities',
+    authoritiesLead: 'Whose OpenSSH certificates open workspaces:', name: 'Authority', principals: 'Principals', revoked: 'Revoked', issues: 'held by berthd', noAuthorities: 'None: certificates are not accepted.',
+  },
+
   audit: {
     title: 'Audit', lead: 'Who did what. Each row’s hash covers the row before it, so a change or a gap shows.',
     number: 'No.', at: 'When', actor: 'Who', source: 'From', action: 'Did', object: 'To', outcome: 'Outcome', empty: 'Nothing yet.',

@@ -205,6 +205,12 @@ export const zh: Strings = {
     changed: '非默认值', onlyChanged: '只显示非默认值',
   },
 
+  trust: {
+    hostKeys: '主机密钥', hostKeysLead: 'SSH 客户端据此识别本服务器。新密钥会先告知客户端，然后再启用：', key: '密钥', state: '状态',
+    active: '使用中', next: '即将启用', since: '起始时间', retires: '停用时间', authorities: '证书颁发机构',
+    authoritiesLead: '其 OpenSSH 证书可打开工作区：', name: '机构', principals: '主体', revoked: '已吊销', issues: '由 berthd 持有', noAuthorities: '无：不接受证书。',
+  },
+
   audit: {
     title: '审计', lead: '谁做了什么。每行的哈希都覆盖前一行，因此任何改动或缺失都会暴露。',
     number: '编号', at: '时间', actor: '操作者', source: '来源', action: '操作', object: '对象', outcome: '结果', empty: '还没有记录。',

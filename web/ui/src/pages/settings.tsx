@@ -4,6 +4,7 @@ import { api, type SettingRow } from '../api';
 import { useLive } from '../live';
 import { Badge, Field, Loading, Page } from '../parts/basics';
 import { Table, type Column } from '../parts/table';
+import { Trust } from '../parts/trust';
 import { t } from '../strings';
 
 const changed = (row: SettingRow) => row.given && row.value !== row.default;
@@ -28,6 +29,7 @@ export function SettingsPage() {
       </div>
       <Loading data={data} error={error} retry={reload} />
       {rows && <Table label={t.settings.title} rows={rows} columns={COLUMNS} rowKey={(row) => row.key} empty={t.nothingFound} />}
+      <Trust />
     </Page>
   );
 }
