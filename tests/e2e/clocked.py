@@ -11,14 +11,17 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 class ClockedBox(Box):
-    def __init__(self):
+    def __init__(self, settings=""):
+        """`settings`: lines that stand in berth.toml besides."""
         super().__init__(engine="process", prefix="berth-clock.")
-        self.offset = 0
+        self.offset, self.settings = 0, settings
         self.clock = self.dir / "clock"
         self.clock.write_text("+0\n")
 
     def up(self, *extra, **kw):
         super().up(*extra, **kw)
+        with open(self.state / "berth.toml", "a", encoding="utf-8") as file:
+            file.write(self.settings)
         self.restart()
 
     def move(self, days):

@@ -77,7 +77,7 @@ def rotate(box, user, key, **more):
 
 @pytest.fixture(scope="module")
 def clocked():
-    berth = ClockedBox()
+    berth = ClockedBox('\n[certificates]\nlifetime = "8h"\n')
     try:
         berth.up()
         yield berth
@@ -162,6 +162,33 @@ def test_campaign_over_fifty_users(clocked):
     box.restart()
     assert (len(audit(box, "campaign.deadline")), len(audit(box, "key.expire"))) == rows
     assert [len(audit(box, action)) for action in ("campaign.start", "campaign.end")] == [1, 0]
+
+
+def test_certificates_for_hours(clocked):
+    """`berth cert < key.pub` certifies a key that Berth has never seen: for its hours, and for as long as the key that asked is good."""
+    box = clocked
+    asker = box.add_user("cora")
+    travel = make_key(box.dir / "id_cora_travel")
+    public = travel.with_suffix(".pub").read_text()
+    by_certificate = box.client("cora", travel)
+
+    def certify():
+        travel.with_name(travel.name + "-cert.pub").write_text(asker.ssh("box", "berth cert", input=public).stdout)
+
+    assert by_certificate.ssh("box", "true", check=False).returncode == 255
+    certify()
+    assert by_certificate.ssh("box", "echo in").stdout == "in\n"
+    longer = asker.ssh("box", "berth cert --lifetime 9h", input=public, check=False)
+    assert longer.returncode != 0 and "at most 8h" in longer.stderr
+    box.move(days=1)
+    assert by_certificate.ssh("box", "true", check=False).returncode == 255
+    certify()
+    running = held(by_certificate, "sleep 600")
+    assert box.berth("key", "revoke", fingerprint(asker.key))["ended_sessions"] >= 1
+    _, said = cut(running, within=60)
+    assert "certificate is not accepted any more" in said
+    assert by_certificate.ssh("box", "true", check=False).returncode == 255
+    assert {"cora"} == {row["actor"] for row in audit(box, "ca.issue") if row["object"].startswith("cora ")}
 
 
 def test_a_deadline_while_berthd_is_away(clocked):
