@@ -41,7 +41,7 @@ std::string described(const Authority& authority, const Certificate& certificate
 
 }  // namespace
 
-std::string Authorities::revoked_why(SQLite::Database& reader, const Authority& authority, const Certificate& certificate) const {
+std::string Authorities::revoked_why(SQLite::Database& reader, const Authority& authority, const Certificate& certificate, Timestamp moment) const {
   const std::int64_t serial = stored_serial(certificate.serial);
   if (any(reader,
           "SELECT 1 FROM certificate_revocations WHERE authority IN (?, '') AND kind = 'serials' AND first_serial <= ? AND last_serial >= ? LIMIT 1",
@@ -61,9 +61,13 @@ std::string Authorities::revoked_why(SQLite::Database& reader, const Authority& 
       "SELECT 1 FROM keys WHERE fingerprint = ?1 AND revoked_at <> 0 AND NOT EXISTS (SELECT 1 FROM keys WHERE fingerprint = ?1 AND revoked_at = 0) LIMIT 1";
   if (any(reader, kRevokedKey, fingerprint_of(certificate.key_blob))) return "its key was revoked";
   if (!authority.issues) return {};
-  SQLite::Statement issued = query(reader, "SELECT by_key FROM issued_certificates WHERE serial = ?", static_cast<std::int64_t>(certificate.serial));
+  SQLite::Statement issued = query(reader, "SELECT by_key, user FROM issued_certificates WHERE serial = ?", static_cast<std::int64_t>(certificate.serial));
   if (!issued.executeStep()) return "it was never issued";
-  if (const std::string by_key = text_in(issued, 0); !by_key.empty() && any(reader, kRevokedKey, by_key)) return "the key that asked for it was revoked";
+  const std::string by_key = text_in(issued, 0), user = text_in(issued, 1);
+  static constexpr char kGoodKey[] =
+      "SELECT 1 FROM keys k JOIN users u ON u.id = k.user_id WHERE k.fingerprint = ?1 AND u.name = ?2 AND k.revoked_at = 0 AND "
+      "(k.expires_at = 0 OR k.expires_at > ?3) AND (k.superseded_at = 0 OR k.grace_ends_at > ?3)";
+  if (!by_key.empty() && !any(reader, kGoodKey, by_key, user, moment)) return "the key that asked for it is not good any more";
   return {};
 }
 
@@ -93,7 +97,7 @@ CertificateDecision Authorities::judge(SQLite::Database& reader, std::string_vie
     moment = std::min(now, Timestamp(std::chrono::seconds(certificate->valid_before)) - std::chrono::seconds(1));
   }
   if (std::string why = refusal_of(*certificate, authority->principals, user, moment); !why.empty()) return refuse(std::move(why));
-  if (std::string why = revoked_why(reader, *authority, *certificate); !why.empty()) return refuse(std::move(why));
+  if (std::string why = revoked_why(reader, *authority, *certificate, moment); !why.empty()) return refuse(std::move(why));
   decision.permissions = *permissions_of(*certificate);
   if (decision.permissions.from && !source_allowed(*decision.permissions.from, address)) return refuse("it may not be used from this address");
   static const std::string kUserSql = std::string("SELECT ") + kUserColumns + " FROM users u WHERE u.name = ?";

@@ -87,7 +87,7 @@ class Authorities {
     std::string user, blob, address;
   };
   CertificateDecision judge(SQLite::Database& reader, std::string_view user, std::string_view blob, std::string_view address, bool expiry_counts) const;
-  std::string revoked_why(SQLite::Database& reader, const Authority& authority, const Certificate& certificate) const;
+  std::string revoked_why(SQLite::Database& reader, const Authority& authority, const Certificate& certificate, Timestamp moment) const;
 
   Store& store_;
   const Clock& clock_;

@@ -113,9 +113,25 @@ TEST_F(AuthoritiesTest, IssuesForTheOwnerOfAKeyInForce) {
   ASSERT_TRUE(issued.has_value()) << issued.error().message;
   EXPECT_EQ(issued->valid_before - clock.now(), std::chrono::hours(8));
   EXPECT_TRUE(decide(blob_of_line(issued->line)).allowed) << decide(blob_of_line(issued->line)).why;
-  // The key that asked for it, revoked, takes it along.
+  // The key that asked for it, revoked, takes it along; also when somebody else has that key later.
   ASSERT_TRUE(run_coroutine(directory.revoke_key(admin, own.fingerprint)).has_value());
-  EXPECT_EQ(decide(blob_of_line(issued->line)).why, "the key that asked for it was revoked");
+  EXPECT_EQ(decide(blob_of_line(issued->line)).why, "the key that asked for it is not good any more");
+  add_user("eve");
+  ASSERT_TRUE(run_coroutine(directory.add_key(admin, "eve", key_line(1), {})).has_value());
+  EXPECT_EQ(decide(blob_of_line(issued->line)).why, "the key that asked for it is not good any more");
+}
+
+TEST_F(AuthoritiesTest, AnIssuedOneEndsWithTheGraceOfItsKey) {
+  const Actor ada{"ada", Role::user, "203.0.113.7:1", own.fingerprint, ""};
+  const auto issued = run_coroutine(authorities.issue(ada, "ada", key_line(9), std::chrono::seconds(0)));
+  Rotation rotation;
+  rotation.user = "ada";
+  rotation.line = key_line(2);
+  rotation.grace = std::chrono::hours(1);
+  ASSERT_TRUE(run_coroutine(directory.rotate_key(admin, rotation)).has_value());
+  EXPECT_TRUE(decide(blob_of_line(issued->line)).allowed);
+  clock.advance(std::chrono::hours(1));
+  EXPECT_EQ(decide(blob_of_line(issued->line)).why, "the key that asked for it is not good any more");
 }
 
 TEST_F(AuthoritiesTest, IssuesToNobodyElse) {
