@@ -197,13 +197,13 @@ asio::awaitable<Result<void>> WebLogins::end(Actor actor, std::string session_id
   co_return done;
 }
 
-asio::awaitable<Result<std::string>> WebLogins::make_crossing(std::string session_id, std::string owner, std::string workspace) {
+asio::awaitable<Result<std::string>> WebLogins::make_crossing(std::string session_id, Place place, std::string bound_to) {
   const std::string code = new_token();
   auto change = [=, this, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
     if (!valid_session(db, impl_->policy, session_id, now)) return Error{ErrorKind::denied, "log in first"};
     run(db, "DELETE FROM web_crossings WHERE expires_at <= ?", now);
-    run(db, "INSERT INTO web_crossings (code_hash, session_id, owner, workspace, expires_at) VALUES (?, ?, ?, ?, ?)", Blob{sha256(code)}, session_id, owner,
-        workspace, now + kCrossingLife);
+    run(db, "INSERT INTO web_crossings (code_hash, session_id, owner, workspace, app, bound_to, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)", Blob{sha256(code)},
+        session_id, place.owner, place.workspace, place.app, Blob{bound_to}, now + kCrossingLife);
     return {};
   };
   auto done = co_await impl_->store.write(std::move(change));
@@ -211,28 +211,29 @@ asio::awaitable<Result<std::string>> WebLogins::make_crossing(std::string sessio
   co_return code;
 }
 
-asio::awaitable<Result<WebLogins::Crossed>> WebLogins::redeem_crossing(std::string code) {
+asio::awaitable<Result<WebLogins::Crossed>> WebLogins::redeem_crossing(std::string code, std::string held) {
   auto crossed = std::make_shared<Crossed>();
   crossed->cookie = new_token();
   auto change = [=, this, now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
     std::string session_id;
+    Place& place = crossed->place;
     {
-      SQLite::Statement row = query(db, "DELETE FROM web_crossings WHERE code_hash = ? AND expires_at > ? RETURNING session_id, owner, workspace",
-                                    Blob{sha256(code)}, now);
+      SQLite::Statement row =
+          query(db, "DELETE FROM web_crossings WHERE code_hash = ? AND expires_at > ? AND bound_to = ? RETURNING session_id, owner, workspace, app",
+                Blob{sha256(code)}, now, Blob{held.empty() ? std::string() : hex_encode(sha256(held))});
       if (!row.executeStep()) return crossing_gone();
       session_id = text_in(row, 0);
-      crossed->owner = text_in(row, 1);
-      crossed->workspace = text_in(row, 2);
+      place = {text_in(row, 1), text_in(row, 2), text_in(row, 3)};
     }
     auto valid = valid_session(db, impl_->policy, session_id, now);
     if (!valid) return crossing_gone();
     crossed->valid = std::move(*valid);
-    run(db, "INSERT INTO web_workspace_cookies (cookie_hash, session_id, owner, workspace, created_at) VALUES (?, ?, ?, ?, ?)",
-        Blob{sha256(crossed->cookie)}, session_id, crossed->owner, crossed->workspace, now);
+    run(db, "INSERT INTO web_workspace_cookies (cookie_hash, session_id, owner, workspace, app, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        Blob{sha256(crossed->cookie)}, session_id, place.owner, place.workspace, place.app, now);
     run(db,
-        "DELETE FROM web_workspace_cookies WHERE session_id = ?1 AND owner = ?2 AND workspace = ?3 AND rowid NOT IN (SELECT rowid FROM "
-        "web_workspace_cookies WHERE session_id = ?1 AND owner = ?2 AND workspace = ?3 ORDER BY created_at DESC, rowid DESC LIMIT ?4)",
-        session_id, crossed->owner, crossed->workspace, kMostCookiesOfWorkspace);
+        "DELETE FROM web_workspace_cookies WHERE session_id = ?1 AND owner = ?2 AND workspace = ?3 AND app = ?4 AND rowid NOT IN (SELECT rowid FROM "
+        "web_workspace_cookies WHERE session_id = ?1 AND owner = ?2 AND workspace = ?3 AND app = ?4 ORDER BY created_at DESC, rowid DESC LIMIT ?5)",
+        session_id, place.owner, place.workspace, place.app, kMostCookiesOfWorkspace);
     return {};
   };
   auto done = co_await impl_->store.write(std::move(change));
@@ -240,10 +241,9 @@ asio::awaitable<Result<WebLogins::Crossed>> WebLogins::redeem_crossing(std::stri
   co_return *crossed;
 }
 
-std::optional<WebLogins::Valid> WebLogins::check_workspace_cookie(SQLite::Database& reader, std::string_view cookie, std::string_view owner,
-                                                                  std::string_view workspace) const {
-  SQLite::Statement row = query(reader, "SELECT session_id FROM web_workspace_cookies WHERE cookie_hash = ? AND owner = ? AND workspace = ?",
-                                Blob{sha256(cookie)}, owner, workspace);
+std::optional<WebLogins::Valid> WebLogins::check_workspace_cookie(SQLite::Database& reader, std::string_view cookie, const Place& place) const {
+  SQLite::Statement row = query(reader, "SELECT session_id FROM web_workspace_cookies WHERE cookie_hash = ? AND owner = ? AND workspace = ? AND app = ?",
+                                Blob{sha256(cookie)}, place.owner, place.workspace, place.app);
   if (!row.executeStep()) return std::nullopt;
   return valid_session(reader, impl_->policy, text_in(row, 0), impl_->clock.now());
 }

@@ -56,14 +56,19 @@ class WebLogins {
   // Ends a session of the actor (any session for an admin) and the workspace cookies that came from it.
   boost::asio::awaitable<Result<void>> end(Actor actor, std::string session_id);
 
-  // Crossing to the workspace origin (DESIGN 8): a code that works once, for 30 s, bound to one workspace (of `owner`); it gives a
-  // cookie for that origin and that workspace only, which is valid as long as the portal session is.
-  boost::asio::awaitable<Result<std::string>> make_crossing(std::string session_id, std::string owner, std::string workspace);
-  struct Crossed { std::string cookie, owner, workspace; Valid valid; };
-  boost::asio::awaitable<Result<Crossed>> redeem_crossing(std::string code);
-  // The portal session behind a cookie of this workspace; the same checks as check().
-  std::optional<Valid> check_workspace_cookie(SQLite::Database& reader, std::string_view cookie, std::string_view owner,
-                                              std::string_view workspace) const;
+  // Crossing to an origin of workspaces (DESIGN 8): a code that works once, for 30 s, for one place and (`bound_to`: SHA-256, in hex, of what a browser
+  // holds, may be empty) in one browser; it gives a cookie for that place only, which is valid as long as the portal session is.
+  struct Place {
+    std::string owner, workspace;
+    std::string app;  // "jupyter" or a port, on an origin of its own; empty: all paths of the workspace on the shared one
+    auto operator<=>(const Place&) const = default;
+  };
+  boost::asio::awaitable<Result<std::string>> make_crossing(std::string session_id, Place place, std::string bound_to = {});
+  struct Crossed { std::string cookie; Place place; Valid valid; };
+  // `held`: what the browser was found to hold; empty: nothing.
+  boost::asio::awaitable<Result<Crossed>> redeem_crossing(std::string code, std::string held = {});
+  // The portal session behind a cookie of this place; the same checks as check().
+  std::optional<Valid> check_workspace_cookie(SQLite::Database& reader, std::string_view cookie, const Place& place) const;
 
  private:
   struct Impl;

@@ -148,6 +148,16 @@ std::string web_sessions(const json& items, Timestamp now, const TextStyle& styl
   return table.render(style);
 }
 
+std::string shares(const json& items, Timestamp now, const TextStyle& style) {
+  Table table({{"ID"}, {"WORKSPACE"}, {"PORT", Align::right}, {"WITH"}, {"EXPIRES"}, {"URL", Align::left, kLeast}});
+  for (const json& item : items) {
+    const std::string with = text_of(item, "with");
+    table.add({text_of(item, "id"), text_of(item, "owner") + "+" + text_of(item, "workspace"), text_of(item, "port"), with.empty() ? "everybody" : with,
+               expiry_cell(item, "expires_at", now), text_of(item, "url")});
+  }
+  return table.render(style);
+}
+
 std::string tokens(const json& items, Timestamp now, const TextStyle& style) {
   Table table({{"ID"}, {"USER"}, {"NAME", Align::left, kLeast}, {"SCOPES", Align::left, kLeast}, {"STATE"}, {"EXPIRES"}, {"LAST USED"}, {"FROM", Align::left, kLeast}});
   for (const json& item : items) {

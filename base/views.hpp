@@ -16,6 +16,7 @@ std::string workspaces(const nlohmann::json& items, Timestamp now, const TextSty
 // `history`: with the columns of sessions that have ended.
 std::string sessions(const nlohmann::json& items, Timestamp now, const TextStyle& style, bool history);
 std::string web_sessions(const nlohmann::json& items, Timestamp now, const TextStyle& style);
+std::string shares(const nlohmann::json& items, Timestamp now, const TextStyle& style);
 std::string tokens(const nlohmann::json& items, Timestamp now, const TextStyle& style);
 std::string audit(const nlohmann::json& items, const TextStyle& style);
 

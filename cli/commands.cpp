@@ -121,6 +121,12 @@ constexpr Command kCommands[] = {
      {Option{"--user", "USER", "as this user (admin)", Completes::users}}, env_check, Who::user},
     {"env", "gc", "delete the files that no revision needs", {kOnlyUser}, {}, env_gc, Who::user},
 
+    {"share", "create", "open a port of your workspace to others who are logged in", {Parameter{"PORT", "what listens in the workspace"}},
+     {Option{"--with", "USER", "to this user", Completes::users}, Option{"--everybody", "", "to everybody who is logged in"},
+      Option{"--for", "TIME", "how long: 24h (the default), 7d, at most 31d"}, Option{"--workspace", "NAME", "of this workspace of yours"}}, share_create, Who::user, kSsh},
+    {"share", "list", "ports that are open to others now, yours and those open to you", {kOnlyUser}, {kEverybody}, share_list, Who::user},
+    {"share", "end", "end a share at once, with the connections by it", {Parameter{"ID", "as `berth share list` shows it"}}, {}, share_end, Who::user},
+
     {"token", "create", "make an API token that speaks for you; it is shown once", {Parameter{"NAME", "what you call it"}},
      {Option{"--scope", "SCOPES", "read (the default), all, or areas: keys,users,sessions,workspaces,environments,certificates,audit"},
       Option{"--expires", "WHEN", "when it ends: 30d (the default), 12h, at most a year"}}, token_create, Who::user, kSsh},
@@ -159,6 +165,7 @@ constexpr Noun kNouns[] = {
     {"web-session", "browsers that are logged in"},
     {"workspace", "their containers"},
     {"env", "conda environments with revisions"},
+    {"share", "ports of a workspace, opened to others for a time"},
     {"token", "tokens for scripts that use the HTTP API"},
     {"status", "how Berth is doing"},
     {"backup", "a copy of the store"},

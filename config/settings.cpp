@@ -95,6 +95,19 @@ bool is_origin(std::string_view url) {
   return !url.empty() && url.find_first_of("/?#@ \"'\\") == std::string_view::npos;
 }
 
+// "apps.box.example" or "apps.box.example:443": small letters, since it is compared with what browsers send.
+bool is_wildcard_domain(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon != std::string_view::npos) {
+    const std::string_view port = text.substr(colon + 1);
+    if (port.empty() || port.size() > 5 || port.front() == '0' || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+    if (std::atoi(std::string(port).c_str()) > 65535) return false;
+    text = text.substr(0, colon);
+  }
+  const bool dots = text.find("..") == std::string_view::npos && !text.starts_with('.') && !text.ends_with('.');
+  return !text.empty() && text.size() <= 189 && dots && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string_view::npos;
+}
+
 std::string origin(const std::string& host, std::int64_t port) {
   const std::string shown = host.find(':') != std::string::npos && host.front() != '[' ? "[" + host + "]" : host;
   return "https://" + shown + (port == 443 ? "" : ":" + std::to_string(port));
@@ -122,6 +135,12 @@ void check_together(const toml::table& document, const Settings& s, Faults& faul
   }
   if (!s.web.public_url.empty() && !is_origin(s.web.public_url)) {
     faults.add(line_of(document, "web", "public_url"), "web.public_url must be \"https://HOST\" or \"https://HOST:PORT\", without a path");
+  }
+  if (!s.web.wildcard_domain.empty() && !is_wildcard_domain(s.web.wildcard_domain)) {
+    faults.add(line_of(document, "web", "wildcard_domain"), "web.wildcard_domain must be a domain in small letters, with a port or without: \"apps.box.example\"");
+  }
+  if (!s.web.wildcard_domain.empty() && s.web.public_url.empty()) {
+    faults.add(line_of(document, "web", "wildcard_domain"), "web.wildcard_domain needs web.public_url, where browsers log in");
   }
   for (const ListenAddress& address : s.web.listen) {
     if (address.port + s.web.workspace_port_offset > 65535) {

@@ -84,6 +84,9 @@ constexpr SettingsKey kKeys[] = {
     {"web", "ui_dir", read<&S::web, &S::Web::ui_dir>, R"("/usr/share/berth/ui")", "The pages of the portal."},
     {"web", "public_url", read<&S::web, &S::Web::public_url>, R"("")",
      "The portal as browsers reach it, \"https://HOST[:PORT]\"; empty: ssh.public_host and the first port listened on."},
+    {"web", "wildcard_domain", read<&S::web, &S::Web::wildcard_domain>, R"("")",
+     "\"apps.box.example\": each port and Jupyter on its own origin https://N--WORKSPACE--USER.apps.box.example, for which *.apps.box.example must lead here. "
+     "Needs public_url. \"DOMAIN:PORT\" when browsers come by another port than the workspaces'. Empty: paths on one origin, and no sharing."},
 
     {"admin", "socket", read<&S::admin, &S::Admin::socket>, R"("")", "Empty: admin.sock in run_dir."},
     {"admin", "socket_group", read<&S::admin, &S::Admin::socket_group>, R"("")",

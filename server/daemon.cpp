@@ -14,6 +14,7 @@
 
 #include "auth/host_keys.hpp"
 #include "auth/migrations.hpp"
+#include "auth/shares.hpp"
 #include "auth/tokens.hpp"
 #include "auth/web_logins.hpp"
 #include "base/log.hpp"
@@ -87,6 +88,7 @@ class Daemon {
   std::unique_ptr<KeyWatch> key_watch_;
   std::unique_ptr<auth::WebLogins> web_logins_;
   std::unique_ptr<auth::Tokens> tokens_;
+  std::unique_ptr<auth::Shares> shares_;
   std::unique_ptr<auth::Audit> audit_;
   std::unique_ptr<workspaces::Manager> manager_;
   std::unique_ptr<workspaces::EnvBuilds> environments_;
@@ -110,6 +112,7 @@ Result<void> Daemon::open_store() {
   sessions_ = std::make_unique<auth::Sessions>(*store_, clock_);
   web_logins_ = std::make_unique<auth::WebLogins>(*store_, clock_, settings_.web.session_lifetime, settings_.keys);
   tokens_ = std::make_unique<auth::Tokens>(*store_, clock_, settings_.keys);
+  shares_ = std::make_unique<auth::Shares>(*store_, clock_, settings_.keys);
   audit_ = std::make_unique<auth::Audit>(*store_, clock_);
   const auto parse_key = [policy = settings_.keys](std::string_view line) { return auth::parse_public_key(line, policy); };
   authorities_ = std::make_unique<auth::Authorities>(*store_, clock_, parse_key, settings_.certificates.lifetime);
@@ -145,7 +148,7 @@ Result<void> Daemon::build() {
   web::WebOptions options = web_options(settings_, version_);
   gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most, options.ssh_command()};
 
-  web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *tokens_, *sessions_, *audit_, *manager_, {}, {}};
+  web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *tokens_, *shares_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {
     if (stopping_) return {"berthd is stopping"};
     if (!manager_->keeper_connected()) return {"berth-keeper does not answer on " + settings_.keeper.socket.string() + ": no workspace can be started"};

@@ -32,6 +32,7 @@ web::WebOptions web_options(const Settings& settings, const std::string& version
   options.portal_url = settings.web.public_url_given ? settings.web.public_url : "";
   options.workspace_url = settings.web.public_url_given ? settings.web.workspace_public_url : "";
   options.link_url = settings.web.public_url;
+  options.wildcard_domain = settings.web.wildcard_domain;
   options.ssh_port = static_cast<std::uint16_t>(settings.ssh.public_port);
   options.ssh_address = format_listen_address(settings.ssh.listen.front());
   options.web_address = format_listen_address(settings.web.listen.front());

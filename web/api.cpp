@@ -36,6 +36,9 @@ constexpr Route kRoutes[] = {
     {"POST", "/workspaces/{user}/{name}/stop", Need::user, post_stop},
     {"POST", "/workspaces/{user}/{name}/reset", Need::user, post_reset},
     {"DELETE", "/workspaces/{user}/{name}", Need::user, delete_workspace},
+    {"GET", "/shares", Need::user, get_shares},
+    {"POST", "/shares", Need::user, post_share, kByBrowser | kBySsh | kByToken},  // it rests on a key
+    {"DELETE", "/shares/{id}", Need::user, delete_share},
     {"GET", "/environments", Need::user, get_environments},
     {"GET", "/environments/{user}/{name}", Need::user, get_environment},
     {"DELETE", "/environments/{user}/{name}", Need::user, delete_environment},

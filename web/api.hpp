@@ -94,6 +94,10 @@ boost::asio::awaitable<ApiReply> delete_web_session(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_token(ApiCall& call);
 boost::asio::awaitable<ApiReply> get_tokens(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_token(ApiCall& call);
+// api_shares.cpp
+boost::asio::awaitable<ApiReply> get_shares(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_share(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_share(ApiCall& call);
 // api_ssh.cpp
 boost::asio::awaitable<ApiReply> post_ssh_link(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_ssh_approve(ApiCall& call);

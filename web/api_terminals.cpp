@@ -137,7 +137,7 @@ asio::awaitable<ApiReply> get_terminal(ApiCall& call) {
                              "\r\nSec-WebSocket-Protocol: " + std::string(kProtocol) + "\r\n\r\n";
   client.close_after_this();
   lane.counters.count_response(101);
-  const auto presence = lane.presences.find_or_open(call.caller.login->session, wish->workspace, client.peer.label());
+  const auto presence = lane.presences.find_or_open(call.caller.login->session, wish->workspace, {}, client.peer.label());
   const Presences::Use use(presence, client.stream);
   auto killed = std::make_shared<bool>(false);
   auto alive = std::make_shared<bool>(true);

@@ -11,6 +11,8 @@ namespace berth::web {
 
 inline constexpr std::string_view kSessionCookie = "__Host-berth";
 inline constexpr std::string_view kCodeCookie = "__Host-berth-code";  // the browser's half of a login by code
+// On an application's own origin: the login there, and what binds the way to it to this browser.
+inline constexpr std::string_view kAppCookie = "__Host-berth-app", kAskCookie = "__Host-berth-ask";
 
 // "__Host-berth-w-ada.main": one for each workspace, on the workspace origin.
 inline std::string workspace_cookie_name(const workspaces::WorkspaceId& id) { return "__Host-berth-w-" + id.user + "." + id.name; }

@@ -9,7 +9,7 @@ namespace berth::web {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::string_view kNames[] = {"me", "workspaces", "sessions", "keys", "users", "web_sessions", "campaign", "certificates", "tokens", "environments", "audit"};
+constexpr std::string_view kNames[] = {"me", "workspaces", "sessions", "keys", "users", "web_sessions", "campaign", "certificates", "tokens", "environments", "audit", "shares"};
 static_assert(std::size(kNames) == static_cast<std::size_t>(Topic::count));
 
 struct TableTopic { std::string_view table; Topic topic; bool everyone; };  // everyone: users too, not only who reads all
@@ -18,6 +18,7 @@ constexpr TableTopic kTables[] = {
     {"keys", Topic::keys, true},   {"users", Topic::users, true},         {"web_sessions", Topic::web_sessions, true},
     {"audit", Topic::audit, false}, {"host_keys", Topic::certificates, true}, {"campaigns", Topic::campaign, true},
     {"environments", Topic::environments, true}, {"authorities", Topic::certificates, false}, {"certificate_revocations", Topic::certificates, false},
+    {"environments", Topic::environments, true}, {"api_tokens", Topic::tokens, true}, {"port_shares", Topic::shares, true}, {"users", Topic::me, true},
 };
 
 void forget(std::vector<EventListener*>& list, const EventListener* listener) { std::erase(list, listener); }

@@ -15,7 +15,7 @@
 
 namespace berth::web {
 
-enum class Topic : std::uint8_t { me, workspaces, sessions, keys, users, web_sessions, campaign, certificates, tokens, environments, audit, count };
+enum class Topic : std::uint8_t { me, workspaces, sessions, keys, users, web_sessions, campaign, certificates, tokens, environments, audit, shares, count };
 std::string_view name_of(Topic topic);
 constexpr std::uint32_t bit(Topic topic) { return 1U << static_cast<unsigned>(topic); }
 

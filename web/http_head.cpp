@@ -50,7 +50,7 @@ constexpr NameRow kNames[] = {
     {"proxy-authenticate", Name::proxy_authenticate}, {"x-forwarded-for", Name::x_forwarded_for}, {"x-forwarded-host", Name::x_forwarded_host},
     {"x-forwarded-port", Name::x_forwarded_port}, {"x-forwarded-proto", Name::x_forwarded_proto}, {"x-forwarded-prefix", Name::x_forwarded_prefix},
     {"x-real-ip", Name::x_real_ip}, {"transfer-encoding", Name::transfer_encoding}, {"if-none-match", Name::if_none_match},
-    {"sec-fetch-mode", Name::sec_fetch_mode}, {"sec-fetch-dest", Name::sec_fetch_dest}, {"sec-websocket-key", Name::sec_websocket_key},
+    {"sec-fetch-mode", Name::sec_fetch_mode}, {"sec-fetch-dest", Name::sec_fetch_dest}, {"sec-fetch-site", Name::sec_fetch_site}, {"sec-websocket-key", Name::sec_websocket_key},
     {"sec-websocket-version", Name::sec_websocket_version}, {"x-accel-buffering", Name::x_accel_buffering},
 };
 constexpr std::size_t kLongestName = 21;

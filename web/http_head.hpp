@@ -16,7 +16,7 @@ enum class Name : std::uint8_t {
   other, te, via, host, date, cookie, origin, accept, expect, upgrade, trailer, referer, refresh, connection, keep_alive, forwarded, location,
   set_cookie, user_agent, content_type, content_length, authorization, x_berth_csrf, accept_encoding, proxy_connection, proxy_authorization,
   proxy_authenticate, x_forwarded_for, x_forwarded_host, x_forwarded_port, x_forwarded_proto, x_forwarded_prefix, x_real_ip, transfer_encoding, if_none_match,
-  sec_fetch_mode, sec_fetch_dest, sec_websocket_key, sec_websocket_version, x_accel_buffering,
+  sec_fetch_mode, sec_fetch_dest, sec_fetch_site, sec_websocket_key, sec_websocket_version, x_accel_buffering,
 };
 Name name_id(std::string_view name);  // any case
 

@@ -6,6 +6,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 
+#include "auth/shares.hpp"
 #include "base/log.hpp"
 #include "web/portal.hpp"
 #include "web/workspace_origin.hpp"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr std::size_t kScratch = 64 * 1024;
 constexpr std::chrono::seconds kHousekeeping{5}, kPresenceAge{60};
-constexpr std::chrono::milliseconds kAcceptPause{100}, kLagLook{1000};
+constexpr std::chrono::milliseconds kAcceptPause{100}, kEachSecond{1000};
 constexpr std::chrono::milliseconds kDrainLook{10};
 constexpr int kAcceptsPerWakeup = 64;
 
@@ -53,11 +54,11 @@ LaneServer::LaneServer(Lane& own_lane, SharedState& state, SSL_CTX* tls)
                   end_web_session_everywhere(session.id);
                   asio::co_spawn(lane.io, end_login(shared, session.id), asio::detached);
                 }),
-      house_timer_(own_lane.io), lag_timer_(own_lane.io) {
+      house_timer_(own_lane.io), second_timer_(own_lane.io) {
   use_tls(tls);
   running_ += 2;
   asio::co_spawn(lane.io, keep_house(), asio::detached);
-  asio::co_spawn(lane.io, measure_lag(), asio::detached);
+  asio::co_spawn(lane.io, each_second(), asio::detached);
 }
 
 LaneServer::~LaneServer() = default;
@@ -70,6 +71,14 @@ void LaneServer::use_tls(SSL_CTX* context) {
 void LaneServer::end_web_session_everywhere(const std::string& session_id) {
   for (const auto& other : shared.lanes)
     asio::post(other->executor(), [server = other.get(), session_id] { server->presences.end_web_session(session_id); });
+}
+
+void LaneServer::end_shares() {
+  presences.end_shares([this](const Presences::Presence& presence, const std::string& share) { return services().shares.holds(*reader, share, presence.session.user); });
+}
+
+void LaneServer::end_shares_everywhere() {
+  for (const auto& other : shared.lanes) asio::post(other->executor(), [server = other.get()] { server->end_shares(); });
 }
 
 void LaneServer::enter(Connection& connection) {
@@ -191,11 +200,13 @@ asio::awaitable<void> LaneServer::keep_house() {
   --running_;
 }
 
-asio::awaitable<void> LaneServer::measure_lag() {
+asio::awaitable<void> LaneServer::each_second() {
   while (!stopping_) {
-    lag_timer_.expires_after(kLagLook);
-    auto [error] = co_await lag_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (!error) counters.loop_lag.observe(std::chrono::steady_clock::now() - lag_timer_.expiry());
+    second_timer_.expires_after(kEachSecond);
+    auto [error] = co_await second_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (error) continue;
+    counters.loop_lag.observe(std::chrono::steady_clock::now() - second_timer_.expiry());
+    end_shares();  // by their time, their key or an account
   }
   --running_;
 }
@@ -203,7 +214,7 @@ asio::awaitable<void> LaneServer::measure_lag() {
 void LaneServer::begin_stop() {
   stopping_ = true;
   house_timer_.cancel();
-  lag_timer_.cancel();
+  second_timer_.cancel();
   for (EventListener* listener : listeners) listener->wake();
   for (const auto& listener : listeners_) {
     boost::system::error_code ignored;

@@ -65,6 +65,9 @@ class LaneServer {
   // On every lane: closes what this browser login has open.
   void end_web_session_everywhere(const std::string& session_id);
 
+  // On every lane: looks whether what visitors do by shares still rests on one that holds.
+  void end_shares_everywhere();
+
   // Called on this lane.
   void begin_stop();
   // Waits for requests under way until `patience`, closes what is left, waits until `give_up` for that to end. Has all ended?
@@ -78,13 +81,14 @@ class LaneServer {
   boost::asio::awaitable<void> serve(std::unique_ptr<Connection> connection, Listening what);
   boost::asio::awaitable<void> serve_requests(Connection& connection, Listening what);
   boost::asio::awaitable<void> keep_house();
-  boost::asio::awaitable<void> measure_lag();
+  boost::asio::awaitable<void> each_second();
+  void end_shares();
   void take_connection(FileDescriptor socket, Peer peer, Listening what, bool secure);
   void start_connection(std::unique_ptr<Connection> connection, Listening what);
 
   SslContextHandle tls_;
   std::vector<std::shared_ptr<boost::asio::posix::stream_descriptor>> listeners_;
-  boost::asio::steady_timer house_timer_, lag_timer_;
+  boost::asio::steady_timer house_timer_, second_timer_;
   Connection* first_ = nullptr;  // open connections
   std::size_t open_ = 0, running_ = 0;
   bool stopping_ = false;

@@ -20,8 +20,15 @@ std::string_view host_without_port(std::string_view host) {
   return host.substr(0, colon);
 }
 
-Origins::Origins(std::string portal_url, std::string workspace_url, std::uint16_t portal_port, std::uint16_t workspace_port)
-    : urls_{std::move(portal_url), std::move(workspace_url)}, ports_{portal_port, workspace_port} {}
+Origins::Origins(std::string portal_url, std::string workspace_url, std::uint16_t portal_port, std::uint16_t workspace_port,
+                 std::string_view wildcard_domain)
+    : urls_{std::move(portal_url), std::move(workspace_url)}, ports_{portal_port, workspace_port} {
+  if (wildcard_domain.empty()) return;
+  domain_ = "." + std::string(host_without_port(wildcard_domain));
+  const std::string_view from = domain_.size() > wildcard_domain.size() ? authority_of(urls_[1]) : wildcard_domain;
+  domain_port_ = from.substr(host_without_port(from).size());
+  if (domain_port_ == ":443") domain_port_.clear();  // browsers leave it out
+}
 
 void Origins::bound(Face face, std::uint16_t port) {
   std::uint16_t unset = 0;
@@ -42,6 +49,20 @@ bool Origins::is_own(std::string_view origin_header, Face asked, std::string_vie
   const std::string& url = urls_[index_of(asked)];
   if (!url.empty() && equals_ignoring_case(origin_header, url)) return true;
   return equals_ignoring_case(origin_header, origin(asked, asked, host, secure));
+}
+
+std::optional<std::string> Origins::app_label(std::string_view host) const {
+  const std::string_view name = host_without_port(host);
+  if (domain_.empty() || name.size() <= domain_.size() || !equals_ignoring_case(name.substr(name.size() - domain_.size()), domain_)) return std::nullopt;
+  if (equals_ignoring_case(name, host_without_port(authority_of(urls_[0])))) return std::nullopt;
+  std::string label(name.substr(0, name.size() - domain_.size()));
+  for (char& c : label)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return label;
+}
+
+std::string Origins::app_origin(std::string_view label) const {
+  return urls_[1].substr(0, urls_[1].find("://") + 3) + std::string(label) + domain_ + domain_port_;
 }
 
 }  // namespace berth::web

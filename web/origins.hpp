@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,7 +12,8 @@ namespace berth::web {
 
 class Origins {
  public:
-  Origins(std::string portal_url, std::string workspace_url, std::uint16_t portal_port, std::uint16_t workspace_port);
+  Origins(std::string portal_url, std::string workspace_url, std::uint16_t portal_port, std::uint16_t workspace_port,
+          std::string_view wildcard_domain = {});
   // A listener's port and transport, where the options left them open.
   void bound(Face face, std::uint16_t port);
 
@@ -21,8 +23,17 @@ class Origins {
   // Is this Origin header the origin that the request itself came to?
   bool is_own(std::string_view origin_header, Face asked, std::string_view host, bool secure) const;
 
+  // Applications on origins of their own (app_origin.hpp). Is there a domain for them?
+  bool has_apps() const { return !domain_.empty(); }
+  // The label of a Host below that domain, in small letters, whatever it names; nullopt: another host. The portal's own name is never one.
+  std::optional<std::string> app_label(std::string_view host) const;
+  // "https://LABEL.apps.box.example:8444"
+  std::string app_origin(std::string_view label) const;
+  const std::string& portal_url() const { return urls_[0]; }  // as configured
+
  private:
   std::string urls_[2];  // by Face
+  std::string domain_, domain_port_;  // ".apps.box.example"; ":8444" or nothing
   std::atomic<std::uint16_t> ports_[2];
 };
 

@@ -4,6 +4,7 @@
 
 #include "auth/audit.hpp"
 #include "web/api.hpp"
+#include "web/app_face.hpp"
 #include "web/cookies.hpp"
 #include "web/lane_server.hpp"
 #include "web/metrics.hpp"
@@ -114,10 +115,12 @@ asio::awaitable<std::optional<Response>> service_page(LaneServer& lane, const Co
 asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client, Caller caller) {
   const RequestHead& head = client.head;
   if (head.method != "GET" && head.method != "HEAD") co_return error_response(405, "invalid", "This path answers GET only.");
-  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
   const auto path = parse_workspace_path(head.path());
+  const auto elsewhere = path ? app_url(lane, *path, head.target) : std::nullopt;
+  if (elsewhere) co_return redirect_response(*elsewhere);
+  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
   if (!path || path->id.user != caller.actor.name) co_return error_for(head, 404, "Not found", Error{ErrorKind::not_found, "There is nothing at this address."});
-  auto code = co_await lane.services().logins.make_crossing(caller.login->session.id, path->id.user, path->id.name);
+  auto code = co_await lane.services().logins.make_crossing(caller.login->session.id, {path->id.user, path->id.name, {}});
   if (!code) co_return error_for(head, status_of(code.error().kind), "Your workspace cannot be opened", code.error());
   std::string to(head.target);
   if (path->rest.empty()) to.insert(head.path().size(), "/");
@@ -129,6 +132,13 @@ asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client,
 
 asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client) {
   const std::string_view path = client.head.path();
+  // An application's cookies reach every port of its host: the portal is not to be had under such a name.
+  if (lane.shared.origins.app_label(client.head.host)) {
+    Response misdirected = error_response(421, "invalid", "This name is not the portal's.");
+    add_security_headers(misdirected, false);
+    (void)co_await client.send(std::move(misdirected));
+    co_return;
+  }
   if (is_api(path)) {
     // Which of two logins a request means is not guessed.
     if (has_bearer(client) && !cookie_value(client.head.find(Name::cookie), kSessionCookie).empty()) {
@@ -140,12 +150,13 @@ asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client) {
     Caller caller = browser_caller(lane, client);
     co_return co_await serve_api(lane, client, std::move(caller));
   }
-  const bool workspace = path.starts_with("/w/");
+  const bool to_app = path == "/berth-cross", workspace = to_app || path.starts_with("/w/");
   Caller caller;
   if (workspace || path == "/metrics") caller = browser_caller(lane, client);
   Response response;
   if (workspace) {
-    response = co_await cross_over(lane, client, std::move(caller));
+    auto crossing = to_app ? cross_to_app(lane, client, std::move(caller)) : cross_over(lane, client, std::move(caller));
+    response = co_await std::move(crossing);
   } else {
     auto page = co_await service_page(lane, client, std::move(caller));
     response = page ? std::move(*page) : lane.shared.files.answer(client.head);

@@ -19,17 +19,17 @@ Presences::~Presences() {
 }
 
 std::shared_ptr<Presences::Presence> Presences::find_or_open(const auth::WebSession& session, const workspaces::WorkspaceId& id,
-                                                             const std::string& client_address) {
-  const Key key{session.id, id};
+                                                             const std::string& share, const std::string& client_address) {
+  const Key key{session.id, id, share};
   auto& presence = open_[key];
   if (!presence) {
     presence = std::make_shared<Presence>();
     presence->session = session;
     auth::SessionRecord record;
     record.user = session.user;
-    record.workspace = id.name;
+    record.workspace = share.empty() ? id.name : id.user + "+" + id.name;
     record.kind = "web";
-    record.detail = auth::browser_detail(session.id);
+    record.detail = auth::browser_detail(session.id) + (share.empty() ? "" : " share " + share);
     record.key_fingerprint = session.key_fingerprint;
     record.client_address = client_address;
     presence->live = sessions_.open(std::move(record), executor_, [this, key, alive = alive_](std::string reason) {
@@ -54,16 +54,25 @@ void Presences::killed(const Key& key, std::string_view reason) {
   on_killed_(presence->session, reason);
 }
 
-void Presences::end_web_session(const std::string& session_id) {
+template <class Ends>
+void Presences::end_where(Ends ends, const char* why) {
   for (auto it = open_.begin(); it != open_.end();) {
-    if (it->first.first != session_id) {
+    if (!ends(it->first, *it->second)) {
       ++it;
       continue;
     }
     close_streams(*it->second);
-    sessions_.close(it->second->live, "logged out");
+    sessions_.close(it->second->live, why);
     it = open_.erase(it);
   }
+}
+
+void Presences::end_web_session(const std::string& session_id) {
+  end_where([&](const Key& key, const Presence&) { return key.session == session_id; }, "logged out");
+}
+
+void Presences::end_shares(const std::function<bool(const Presence& presence, const std::string& share)>& good) {
+  end_where([&](const Key& key, const Presence& presence) { return !key.share.empty() && !good(presence, key.share); }, "no longer shared");
 }
 
 void Presences::close_unused(std::chrono::steady_clock::time_point now, std::chrono::seconds age) {

@@ -2,6 +2,7 @@
 // holding every connection that carries something for it. Ending the row closes them all and the browser's login.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,15 +43,25 @@ class Presences {
     std::shared_ptr<Presence> presence_;
     Stream* stream_;
   };
-  std::shared_ptr<Presence> find_or_open(const auth::WebSession& session, const workspaces::WorkspaceId& id, const std::string& client_address);
+  // `share`: by which somebody visits another's workspace; empty: it is their own.
+  std::shared_ptr<Presence> find_or_open(const auth::WebSession& session, const workspaces::WorkspaceId& id, const std::string& share, const std::string& client_address);
 
   // Ends everything of one browser login (logout).
   void end_web_session(const std::string& session_id);
+  // Ends what visitors do by shares for which `good` is false.
+  void end_shares(const std::function<bool(const Presence& presence, const std::string& share)>& good);
   // Closes rows that nothing has used for `age`.
   void close_unused(std::chrono::steady_clock::time_point now, std::chrono::seconds age);
 
  private:
-  using Key = std::pair<std::string, workspaces::WorkspaceId>;
+  struct Key {
+    std::string session;
+    workspaces::WorkspaceId id;
+    std::string share;
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 stumbles over it
+  };
+  template <class Ends>
+  void end_where(Ends ends, const char* why);
   void killed(const Key& key, std::string_view reason);
   static void close_streams(Presence& presence);
   auth::Sessions& sessions_;

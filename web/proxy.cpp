@@ -292,6 +292,7 @@ ProxyRequest request_of(const Connection& client, const ProxyPlan& plan) {
   request.secure = plan.public_origin.starts_with("https://");
   request.token = plan.token;
   request.upgrade = plan.websocket;
+  request.own_origin = plan.own_origin;
   return request;
 }
 

@@ -19,6 +19,7 @@ struct ProxyPlan {
   std::string workspace_path;   // "/w/ada/main/"
   std::string token;            // Jupyter's
   bool websocket = false;
+  bool own_origin = false;      // public_origin is of this target alone
 };
 
 // Serves the client's current request from the workspace, down to the last byte of the answer. Failures are answered (502, 504) as long as

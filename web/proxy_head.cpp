@@ -61,14 +61,40 @@ std::string_view without_leading(std::string_view text, std::string_view charact
   return first == std::string_view::npos ? std::string_view{} : text.substr(first);
 }
 
+// A Set-Cookie value for the host that it comes from alone.
+std::string without_domain(std::string_view cookie) {
+  std::string kept;
+  for (bool first = true;; first = false) {
+    const std::size_t end = cookie.find(';');
+    const std::string_view part = cookie.substr(0, end), name = without_leading(part, " \t").substr(0, 6);
+    const std::string_view after = without_leading(without_leading(part, " \t").substr(name.size()), " \t");
+    const bool domain = !first && equals_ignoring_case(name, "domain") && (after.empty() || after.front() == '=');
+    if (!domain) kept.append(first ? "" : ";").append(part);
+    if (end == std::string_view::npos) return kept;
+    cookie.remove_prefix(end + 1);
+  }
+}
+
+// RFC 7239: the address quoted when it is IPv6.
+std::string forwarded_value(const ProxyRequest& proxy) {
+  const bool v6 = proxy.client_address.find(':') != std::string_view::npos;
+  std::string value = "for=";
+  value.append(v6 ? "\"[" : "").append(proxy.client_address).append(v6 ? "]\"" : "");
+  value.append(";host=\"").append(proxy.public_host).append("\";proto=").append(proxy.secure ? "https" : "http");
+  return value;
+}
+
 // "/x" and "http://localhost:8000/x" become "/w/ada/main/port/8000/x"; what has the prefix already, or leads elsewhere, stays.
 std::string rewrite_location(std::string_view location, const ProxyResponse& proxy) {
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!location.starts_with(scheme) || !location.substr(scheme.size()).starts_with(proxy.host)) continue;
     const std::string_view rest = location.substr(scheme.size() + proxy.host.size());
     if (rest.empty()) return std::string(proxy.prefix) + "/";
+    if (rest.starts_with("//")) return (proxy.prefix.empty() ? "/." : std::string(proxy.prefix)) + std::string(rest);  // a path, no host
     if (rest.front() == '/') location = rest;
+    else if (rest.front() == '?') return std::string(proxy.prefix) + "/" + std::string(rest);
   }
+  if (proxy.prefix.empty()) return std::string(location);
   const bool absolute = location.starts_with('/') && !location.starts_with("//");
   const bool has_prefix = location == proxy.prefix || (location.starts_with(proxy.prefix) && location.substr(proxy.prefix.size()).starts_with('/'));
   return absolute && !has_prefix ? std::string(proxy.prefix) + std::string(location) : std::string(location);
@@ -118,12 +144,15 @@ std::string rewrite_request(const RequestHead& head, const ProxyRequest& proxy) 
     const bool framing = field.id == Name::content_length || field.id == Name::transfer_encoding;
     if (options && !framing && head.connection_names(field.name)) continue;
     // A workspace's server that compares Origin with its Host must see them agree.
-    const bool own_origin = field.id == Name::origin && proxy.host != proxy.public_host && equals_ignoring_case(field.value, proxy.public_origin);
-    if (own_origin) append_line(out, "Origin", "http://" + std::string(proxy.host));
+    const bool own = field.id == Name::origin && proxy.host != proxy.public_host && equals_ignoring_case(field.value, proxy.public_origin);
+    // What compares it with X-Forwarded-Host instead would not: where nothing foreign can be meant, it is left out.
+    if (own && proxy.own_origin) continue;
+    if (own) append_line(out, "Origin", "http://" + std::string(proxy.host));
     else append_line(out, field.name, field.value);
   }
   if (!cookies.empty()) append_line(out, "Cookie", cookies);
   if (!proxy.token.empty()) append_line(out, "Authorization", "token " + std::string(proxy.token));
+  append_line(out, "Forwarded", forwarded_value(proxy));
   append_line(out, "X-Forwarded-For", proxy.client_address);
   append_line(out, "X-Forwarded-Host", proxy.public_host);
   append_line(out, "X-Forwarded-Proto", proxy.secure ? "https" : "http");
@@ -148,7 +177,8 @@ std::string rewrite_response(const ResponseHead& head, const ProxyResponse& prox
     const bool framing = field.id == Name::content_length || field.id == Name::transfer_encoding;
     if (framing && proxy.drop_framing) continue;
     if (options && !framing && head.connection_names(field.name)) continue;
-    if (field.id == Name::location && !proxy.prefix.empty()) append_line(out, field.name, rewrite_location(field.value, proxy));
+    if (field.id == Name::location && !proxy.host.empty()) append_line(out, field.name, rewrite_location(field.value, proxy));
+    else if (field.id == Name::set_cookie) append_line(out, field.name, without_domain(field.value));
     else append_line(out, field.name, field.value);
   }
   if (proxy.upgrade) out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";

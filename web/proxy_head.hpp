@@ -17,6 +17,7 @@ struct ProxyRequest {
   bool secure = true;
   std::string_view token;           // Jupyter's: replaces Authorization; empty: Authorization passes
   bool upgrade = false;             // ask for the WebSocket protocol
+  bool own_origin = false;          // the browser sees an origin of this application only
 };
 
 // The head for the workspace. Taken out: hop-by-hop fields and those that Connection names, forwarding fields from outside,
@@ -33,7 +34,8 @@ struct ProxyResponse {
   bool drop_framing = false;       // there is no body, or it is sent without chunks until the connection closes
 };
 
-// The head for the browser. Taken out: hop-by-hop fields, cookies with Berth's names, and what would speak for the whole host
+// The head for the browser. Taken out: hop-by-hop fields, cookies with Berth's names, the Domain of others (it would give them to the portal and
+// to other workspaces), and what would speak for the whole host
 // (Strict-Transport-Security, Clear-Site-Data, Alt-Svc, reporting, service workers outside the workspace's path).
 std::string rewrite_response(const ResponseHead& head, const ProxyResponse& proxy);
 

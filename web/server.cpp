@@ -27,6 +27,7 @@ Result<void> check_options(const WebOptions& options) {
   if (options.portal_url.empty() != options.workspace_url.empty())
     return Error{ErrorKind::invalid, "web.public_url and web.workspace_public_url: set both or none"};
   const auto host_of = [](const std::string& url) { return std::string(host_without_port(std::string_view(url).substr(url.find("://") + 3))); };
+  if (options.portal_url.empty() && !options.wildcard_domain.empty()) return Error{ErrorKind::invalid, "web.wildcard_domain needs web.public_url"};
   if (options.portal_url.empty()) return {};
   if (options.portal_url.find("://") == std::string::npos || options.workspace_url.find("://") == std::string::npos)
     return Error{ErrorKind::invalid, "web.public_url and web.workspace_public_url begin with https://"};
@@ -51,7 +52,7 @@ struct WebServer::Impl {
       : shared{options,
                services,
                std::move(files),
-               Origins(options.portal_url, options.workspace_url, 0, options.workspace_port),
+               Origins(options.portal_url, options.workspace_url, 0, options.workspace_port, options.wildcard_domain),
                std::move(csrf_secret)},
         identity(std::move(first)), watch(std::move(tls_files)) {}
 
@@ -118,7 +119,7 @@ Result<std::unique_ptr<WebServer>> WebServer::create(WebOptions options, WebServ
   TlsFiles tls_files{options.certificate_file, options.private_key_file};
   if (tls_files.certificate.empty() != tls_files.private_key.empty()) return Error{ErrorKind::invalid, "web.certificate and web.private_key: set both or none"};
   if (tls_files.certificate.empty()) {
-    auto made = ensure_self_signed(options.state_dir / "tls", options.host_name);
+    auto made = ensure_self_signed(options.state_dir / "tls", options.host_name, std::string(host_without_port(options.wildcard_domain)));
     if (!made) return made.error();
     tls_files = *made;
   }

@@ -28,6 +28,7 @@ class Campaigns;
 class Directory;
 class HostKeys;
 class Sessions;
+class Shares;
 class Tokens;
 class WebLogins;
 }  // namespace berth::auth
@@ -70,6 +71,7 @@ struct WebOptions {
   std::string workspace_url;          // likewise; both or none
   std::string link_url;               // where the links of `ssh HOST berth web` lead: "https://box.example:8443"
   std::uint16_t workspace_port = 0;   // 0: what the workspace listener is bound to
+  std::string wildcard_domain;        // "apps.box.example[:PORT]": origins of their own below it; needs portal_url. Empty: none
   std::uint16_t ssh_port = 2222;      // in the commands that the pages show
   std::string ssh_address, web_address;  // as GET /status prints them
   std::filesystem::path state_dir;    // a self-signed certificate is kept in state_dir/tls
@@ -92,6 +94,7 @@ struct WebServices {
   auth::Campaigns& campaigns;
   auth::WebLogins& logins;
   auth::Tokens& tokens;
+  auth::Shares& shares;
   auth::Sessions& sessions;
   auth::Audit& audit;
   workspaces::Manager& manager;

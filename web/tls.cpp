@@ -39,12 +39,22 @@ bool add_extension(X509* certificate, int id, const std::string& value) {
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
-std::string subject_alternative_names(const std::string& host_name) {
+std::string subject_alternative_names(const std::string& host_name, const std::string& wildcard_domain) {
   std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1";
   unsigned char address[16];
   const bool numeric = inet_pton(AF_INET, host_name.c_str(), address) == 1 || inet_pton(AF_INET6, host_name.c_str(), address) == 1;
   if (!host_name.empty() && host_name != "localhost") names += (numeric ? ",IP:" : ",DNS:") + host_name;
+  if (!wildcard_domain.empty()) names += ",DNS:*." + wildcard_domain;
   return names;
+}
+
+// Does the certificate in `file` hold for names right below the domain? A self-signed one has it with this very spelling.
+bool covers(const fs::path& file, const std::string& wildcard_domain) {
+  if (wildcard_domain.empty()) return true;
+  BioHandle pem(BIO_new_file(file.c_str(), "r"));
+  const X509Handle certificate(pem ? PEM_read_bio_X509(pem.get(), nullptr, nullptr, nullptr) : nullptr);
+  const std::string name = "any." + wildcard_domain;
+  return certificate && X509_check_host(certificate.get(), name.c_str(), name.size(), 0, nullptr) == 1;
 }
 
 Result<void> write_file(const fs::path& path, mode_t mode, const BIO* pem) {
@@ -58,7 +68,7 @@ Result<void> write_file(const fs::path& path, mode_t mode, const BIO* pem) {
   return {};
 }
 
-Result<X509Handle> sign_certificate(EVP_PKEY* key, const std::string& host_name) {
+Result<X509Handle> sign_certificate(EVP_PKEY* key, const std::string& host_name, const std::string& wildcard_domain) {
   X509Handle certificate(X509_new());
   unsigned char serial[16];
   if (!certificate || RAND_bytes(serial, sizeof serial) != 1) return tls_error("cannot make a certificate");
@@ -73,7 +83,7 @@ Result<X509Handle> sign_certificate(EVP_PKEY* key, const std::string& host_name)
   const std::string common = host_name.empty() || host_name.size() > 64 ? "localhost" : host_name;
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(common.c_str()), -1, -1, 0);
   X509_set_issuer_name(certificate.get(), name);
-  const bool good = add_extension(certificate.get(), NID_subject_alt_name, subject_alternative_names(host_name)) &&
+  const bool good = add_extension(certificate.get(), NID_subject_alt_name, subject_alternative_names(host_name, wildcard_domain)) &&
                     add_extension(certificate.get(), NID_basic_constraints, "critical,CA:FALSE") &&
                     add_extension(certificate.get(), NID_key_usage, "critical,digitalSignature") &&
                     add_extension(certificate.get(), NID_ext_key_usage, "serverAuth");
@@ -114,14 +124,14 @@ Result<TlsIdentity> load_tls_identity(const fs::path& certificate, const fs::pat
   return identity;
 }
 
-Result<TlsFiles> ensure_self_signed(const fs::path& directory, const std::string& host_name) {
+Result<TlsFiles> ensure_self_signed(const fs::path& directory, const std::string& host_name, const std::string& wildcard_domain) {
   const TlsFiles files{directory / "certificate.pem", directory / "key.pem"};
   std::error_code ignored;
-  if (fs::exists(files.certificate, ignored) && fs::exists(files.private_key, ignored)) return files;
+  if (fs::exists(files.certificate, ignored) && fs::exists(files.private_key, ignored) && covers(files.certificate, wildcard_domain)) return files;
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return errno_error("cannot make " + directory.string(), errno);
   EvpKeyHandle key(EVP_EC_gen("P-256"));
   if (!key) return tls_error("cannot make a key");
-  auto certificate = sign_certificate(key.get(), host_name);
+  auto certificate = sign_certificate(key.get(), host_name, wildcard_domain);
   if (!certificate) return certificate.error();
   BioHandle key_pem(BIO_new(BIO_s_mem())), certificate_pem(BIO_new(BIO_s_mem()));
   PEM_write_bio_PrivateKey(key_pem.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);

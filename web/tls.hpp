@@ -20,8 +20,9 @@ Result<TlsIdentity> load_tls_identity(const std::filesystem::path& certificate, 
 struct TlsFiles { std::filesystem::path certificate, private_key; };
 
 // The files of the self-signed certificate in `directory`, made now when they are missing: ECDSA P-256, ten years,
-// for `host_name`, localhost, 127.0.0.1 and ::1. The key's mode is 0600.
-Result<TlsFiles> ensure_self_signed(const std::filesystem::path& directory, const std::string& host_name);
+// for `host_name`, localhost, 127.0.0.1, ::1 and, with a `wildcard_domain`, every name right below that; made anew when it lacks these. The
+// key's mode is 0600.
+Result<TlsFiles> ensure_self_signed(const std::filesystem::path& directory, const std::string& host_name, const std::string& wildcard_domain = {});
 
 // Notices that files were replaced: compares times and sizes.
 class FileWatch {

@@ -166,50 +166,50 @@ TEST_F(WebLoginsTest, GuessingCodesIsLimitedByUser) {
 
 TEST_F(WebLoginsTest, ACrossingGivesACookieOfOneWorkspace) {
   const auto made = login();
-  const std::string code = run_coroutine(web.make_crossing(made.session.id, "ada", "main")).value();
+  const std::string code = run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).value();
   const auto crossed = run_coroutine(web.redeem_crossing(code));
   ASSERT_TRUE(crossed.has_value());
-  EXPECT_EQ(crossed->owner + "/" + crossed->workspace, "ada/main");
+  EXPECT_EQ(crossed->place.owner + "/" + crossed->place.workspace, "ada/main");
   EXPECT_EQ(crossed->valid.session.id, made.session.id);
   EXPECT_EQ(run_coroutine(web.redeem_crossing(code)).error().kind, ErrorKind::not_found);
-  EXPECT_TRUE(web.check_workspace_cookie(*reader, crossed->cookie, "ada", "main"));
-  EXPECT_FALSE(web.check_workspace_cookie(*reader, crossed->cookie, "ada", "nlp"));
-  EXPECT_FALSE(web.check_workspace_cookie(*reader, crossed->cookie, "bob", "main"));
-  EXPECT_FALSE(web.check_workspace_cookie(*reader, made.cookie, "ada", "main"));
+  EXPECT_TRUE(web.check_workspace_cookie(*reader, crossed->cookie, {"ada", "main", ""}));
+  EXPECT_FALSE(web.check_workspace_cookie(*reader, crossed->cookie, {"ada", "nlp", ""}));
+  EXPECT_FALSE(web.check_workspace_cookie(*reader, crossed->cookie, {"bob", "main", ""}));
+  EXPECT_FALSE(web.check_workspace_cookie(*reader, made.cookie, {"ada", "main", ""}));
   EXPECT_FALSE(web.check(*reader, crossed->cookie));
   EXPECT_TRUE(run_coroutine(web.end(ada, made.session.id)).has_value());
-  EXPECT_FALSE(web.check_workspace_cookie(*reader, crossed->cookie, "ada", "main"));
+  EXPECT_FALSE(web.check_workspace_cookie(*reader, crossed->cookie, {"ada", "main", ""}));
 }
 
 TEST_F(WebLoginsTest, ACrossingLastsThirtySecondsAndNeedsItsSession) {
   const auto made = login();
-  const std::string late = run_coroutine(web.make_crossing(made.session.id, "ada", "main")).value();
+  const std::string late = run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).value();
   clock.advance(seconds(30));
   EXPECT_EQ(run_coroutine(web.redeem_crossing(late)).error().kind, ErrorKind::not_found);
-  const std::string code = run_coroutine(web.make_crossing(made.session.id, "ada", "main")).value();
+  const std::string code = run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).value();
   run_coroutine(directory.revoke_key(admin, key.fingerprint));
   EXPECT_EQ(run_coroutine(web.redeem_crossing(code)).error().kind, ErrorKind::not_found);
-  EXPECT_EQ(run_coroutine(web.make_crossing(made.session.id, "ada", "main")).error().kind, ErrorKind::denied);
+  EXPECT_EQ(run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).error().kind, ErrorKind::denied);
 }
 
 TEST_F(WebLoginsTest, OnlyAFewCookiesOfAWorkspaceAreKept) {
   const auto made = login();
   std::vector<std::string> cookies;
   for (int i = 0; i < 20; ++i) {
-    cookies.push_back(run_coroutine(web.redeem_crossing(run_coroutine(web.make_crossing(made.session.id, "ada", "main")).value()))->cookie);
+    cookies.push_back(run_coroutine(web.redeem_crossing(run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).value()))->cookie);
     clock.advance(seconds(1));
   }
-  EXPECT_FALSE(web.check_workspace_cookie(*reader, cookies[3], "ada", "main"));
-  EXPECT_TRUE(web.check_workspace_cookie(*reader, cookies[4], "ada", "main"));
-  EXPECT_TRUE(web.check_workspace_cookie(*reader, cookies[19], "ada", "main"));
+  EXPECT_FALSE(web.check_workspace_cookie(*reader, cookies[3], {"ada", "main", ""}));
+  EXPECT_TRUE(web.check_workspace_cookie(*reader, cookies[4], {"ada", "main", ""}));
+  EXPECT_TRUE(web.check_workspace_cookie(*reader, cookies[19], {"ada", "main", ""}));
 }
 
 TEST_F(WebLoginsTest, NoSecretIsInTheStore) {
   const auto code = ask("192.0.2.1:5").value();
   const std::string token = run_coroutine(web.make_link(ada)).value();
   const auto made = login();
-  const std::string crossing = run_coroutine(web.make_crossing(made.session.id, "ada", "main")).value();
-  const auto crossed = run_coroutine(web.redeem_crossing(run_coroutine(web.make_crossing(made.session.id, "ada", "main")).value())).value();
+  const std::string crossing = run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).value();
+  const auto crossed = run_coroutine(web.redeem_crossing(run_coroutine(web.make_crossing(made.session.id, {"ada", "main", ""})).value())).value();
   SQLite::Statement tables(*reader, "SELECT name FROM sqlite_master WHERE type = 'table'");
   while (tables.executeStep()) {
     SQLite::Statement row(*reader, "SELECT * FROM " + tables.getColumn(0).getString());

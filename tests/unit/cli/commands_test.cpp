@@ -222,6 +222,25 @@ TEST_F(Commands, AuditFollowsUntilBerthdGoes) {
   EXPECT_EQ(ran.out, "7  2026-11-22 17:00:00  ada  x  key.add  a  ok\n");
 }
 
+TEST_F(Commands, Shares) {
+  answers["POST /shares"] = answered(201, R"({"id":"h1","url":"https://6006--main--ada.apps.example/"})");
+  const Self ada{"ada", Who::user, "main"};
+  EXPECT_EQ(over_ssh(ada, {"share", "create", "6006", "--with", "bob", "--for", "2h"}).out, "https://6006--main--ada.apps.example/\n");
+  EXPECT_EQ(json::parse(server.seen().back().body), json::parse(R"({"port":6006,"with":"bob","lifetime_s":7200})"));
+  EXPECT_EQ(over_ssh(ada, {"share", "create", "80", "--everybody", "--workspace", "nlp"}).code, 0);
+  EXPECT_EQ(json::parse(server.seen().back().body), json::parse(R"({"port":80,"with":"*","workspace":"nlp"})"));
+  for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{{"6006"}, {"6006", "--with", "bob", "--everybody"}, {"0", "--everybody"}, {"x", "--everybody"}}) {
+    std::vector<std::string> words = {"share", "create"};
+    words.insert(words.end(), bad.begin(), bad.end());
+    EXPECT_EQ(over_ssh(ada, words).code, 2);
+  }
+  answers["GET /shares?all=1"] = answered(200, R"({"items":[{"id":"h1","owner":"ada","workspace":"main","port":6006,"with":null,"url":null,"expires_at":"2026-12-22T18:00:00Z"}]})");
+  const std::string list = berth({"share", "list"}).out;
+  EXPECT_NE(list.find("ada+main  6006  everybody"), std::string::npos) << list;
+  answers["DELETE /shares/h1"] = answered(200, "{}");
+  EXPECT_EQ(berth({"share", "end", "h1"}).out, "ended h1\n");
+}
+
 TEST_F(Commands, Tokens) {
   answers["POST /tokens"] = answered(201, R"({"secret":"berth_abc","token":{"id":"t1","expires_at":"2026-12-22T18:00:00Z"}})");
   const Self ada{"ada", Who::user, "main"};

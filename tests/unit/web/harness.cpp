@@ -281,12 +281,13 @@ WebLimits WebTest::test_limits() {
   return limits;
 }
 
-WebTest::WebTest(WebLimits limits)
+WebTest::WebTest(WebLimits limits, const std::string& wildcard_domain)
     : store(Store::open(dir.path() / "berth.db", auth::migrations()).value()),
       directory(std::make_unique<auth::Directory>(*store, clock, default_settings().keys)),
       campaigns(std::make_unique<auth::Campaigns>(*store, clock, *directory)),
       logins(std::make_unique<auth::WebLogins>(*store, clock, std::chrono::hours(12), default_settings().keys)),
       tokens(std::make_unique<auth::Tokens>(*store, clock, default_settings().keys)),
+      shares(std::make_unique<auth::Shares>(*store, clock, default_settings().keys)),
       sessions(std::make_unique<auth::Sessions>(*store, clock)), audit(std::make_unique<auth::Audit>(*store, clock)), manager(make_fake_manager(fake)) {
   write_text(dir.path() / "ui/index.html", "<title>Berth</title>");
   write_text(dir.path() / "ui/assets/app-1a2b.js", "let berth = 1;");
@@ -299,7 +300,9 @@ WebTest::WebTest(WebLimits limits)
   options.state_dir = dir.path();
   options.ui_dir = dir.path() / "ui";
   options.limits = limits;
-  server = WebServer::create(options, WebServices{*store, clock, *directory, *campaigns, *logins, *tokens, *sessions, *audit, *manager, {}, {}}).value();
+  options.wildcard_domain = wildcard_domain;
+  if (!wildcard_domain.empty()) options.portal_url = "https://box.example", options.workspace_url = "https://box.example:8444";
+  server = WebServer::create(options, WebServices{*store, clock, *directory, *campaigns, *logins, *tokens, *shares, *sessions, *audit, *manager, {}, {}}).value();
   const auto listen = [&](Face face, Transport transport) {
     auto acceptor = listen_tcp(lane, "127.0.0.1", 0).value();
     const std::uint16_t port = acceptor.local_endpoint().port();
@@ -390,6 +393,12 @@ std::string WebTest::cross(const Login& login, const std::string& workspace) {
 Answer WebTest::get(const std::string& path, const std::string& extra) {
   Wire wire = portal();
   wire.send(request("GET", path, extra));
+  return wire.answer();
+}
+
+Answer WebTest::get_host(const std::string& host, const std::string& path, const std::string& extra) {
+  Wire wire = workspaces();
+  wire.send(request_to(host, "GET", path, extra));
   return wire.answer();
 }
 

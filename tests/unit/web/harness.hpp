@@ -12,6 +12,7 @@
 #include "auth/campaigns.hpp"
 #include "auth/migrations.hpp"
 #include "auth/sessions.hpp"
+#include "auth/shares.hpp"
 #include "auth/tokens.hpp"
 #include "auth/web_logins.hpp"
 #include "base/encoding.hpp"
@@ -89,7 +90,8 @@ std::string key_line(int seed);
 
 class WebTest : public testing::Test {
  protected:
-  explicit WebTest(WebLimits limits = test_limits());
+  // `wildcard_domain`: the portal is https://box.example then, whatever connections it is reached by.
+  explicit WebTest(WebLimits limits = test_limits(), const std::string& wildcard_domain = {});
   ~WebTest() override;
   static WebLimits test_limits();
 
@@ -110,6 +112,9 @@ class WebTest : public testing::Test {
   // The cookie pair ("NAME=VALUE") of that browser on the workspace origin.
   std::string cross(const Login& login, const std::string& workspace = "main");
 
+  // On the workspaces' listener, to a host of one's own choice.
+  Answer get_host(const std::string& host, const std::string& path, const std::string& extra = {});
+
   // One request on a connection of its own; `extra` are header lines with CRLF.
   Answer get(const std::string& path, const std::string& extra = {});
   Answer get_workspace(const std::string& path, const std::string& extra = {});
@@ -125,6 +130,7 @@ class WebTest : public testing::Test {
   std::unique_ptr<auth::Campaigns> campaigns;
   std::unique_ptr<auth::WebLogins> logins;
   std::unique_ptr<auth::Tokens> tokens;
+  std::unique_ptr<auth::Shares> shares;
   std::unique_ptr<auth::Sessions> sessions;
   std::unique_ptr<auth::Audit> audit;
   FakeWorkspaces fake;
@@ -141,6 +147,10 @@ class WebTest : public testing::Test {
   std::thread thread_;
   bool stopped_ = false;
 };
+
+inline std::string request_to(std::string_view host, std::string_view method, std::string_view path, std::string_view extra = {}) {
+  return std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: " + std::string(host) + "\r\n" + std::string(extra) + "\r\n";
+}
 
 inline std::string request(std::string_view method, std::string_view path, std::string_view extra = {}, std::string_view body = {}) {
   std::string text = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + std::string(extra);

@@ -33,6 +33,19 @@ TEST(Origins, LeaveTheDefaultPortOut) {
   EXPECT_EQ(origins.origin(Face::portal, Face::workspaces, "box:8444", true), "https://box");
 }
 
+TEST(Origins, KnowTheHostsOfApplications) {
+  const Origins origins("https://box.example", "https://box.example:8444", 8443, 8444, "box.example");
+  EXPECT_EQ(origins.app_label("8000--main--ada.box.example:8444"), "8000--main--ada");
+  EXPECT_EQ(origins.app_label("8000--Main--ADA.Box.Example"), "8000--main--ada");
+  EXPECT_EQ(origins.app_label("a.b.box.example"), "a.b");
+  for (const std::string_view other : {"box.example", "box.example:8444", ".box.example", "evilbox.example", "127.0.0.1:8444", "[::1]:8444", "x.box.example.evil"})
+    EXPECT_FALSE(origins.app_label(other)) << other;
+  EXPECT_EQ(origins.app_origin("8000--main--ada"), "https://8000--main--ada.box.example:8444");
+  EXPECT_EQ(Origins("https://b", "https://b:444", 0, 0, "apps.b:443").app_origin("l"), "https://l.apps.b");
+  EXPECT_FALSE(Origins("https://portal.b", "https://portal.b:444", 0, 0, "b").app_label("portal.b:8443"));
+  EXPECT_FALSE(Origins("", "", 0, 0).app_label("8000--main--ada."));
+}
+
 TEST(RateLimit, RefillsWithTime) {
   RateLimit limit(2);
   RateLimit::TimePoint now{};

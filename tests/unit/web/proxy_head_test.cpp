@@ -30,7 +30,16 @@ TEST(ProxyRequest, IsRewrittenForTheNextHop) {
                       "Content-Length: 3\r\nAuthorization: Basic eDp5\r\nOrigin: https://box:8444\r\n\r\n",
                       to_port()),
             "POST /x?y=1 HTTP/1.1\r\nHost: localhost:8000\r\nAccept: */*\r\nContent-Length: 3\r\nAuthorization: Basic eDp5\r\nOrigin: http://localhost:8000\r\n"
-            "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Host: box:8444\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: /w/ada/main/port/8000\r\n\r\n");
+            "Forwarded: for=203.0.113.7;host=\"box:8444\";proto=https\r\nX-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Host: box:8444\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: /w/ada/main/port/8000\r\n\r\n");
+}
+
+TEST(ProxyRequest, OnItsOwnOriginTheOriginIsLeftOut) {
+  ProxyRequest proxy = to_port();
+  proxy.own_origin = true;
+  proxy.client_address = "2001:db8::7";
+  EXPECT_EQ(rewritten("POST / HTTP/1.1\r\nHost: box:8444\r\nOrigin: https://box:8444\r\n\r\n", proxy).find("Origin"), std::string::npos);
+  EXPECT_NE(rewritten("GET / HTTP/1.1\r\nHost: box:8444\r\nOrigin: https://other\r\n\r\n", proxy).find("Origin: https://other\r\n"), std::string::npos);
+  EXPECT_NE(rewritten("GET / HTTP/1.1\r\nHost: box:8444\r\n\r\n", proxy).find("Forwarded: for=\"[2001:db8::7]\";host"), std::string::npos);
 }
 
 TEST(ProxyRequest, KeepsFramingWhateverConnectionNames) {
@@ -79,6 +88,24 @@ TEST(ProxyResponse, LeadsRedirectsBackThroughTheProxy) {
            {"/w/ada/main/port/8000/x", "/w/ada/main/port/8000/x"}, {"/w/ada/main/port/80000", "/w/ada/main/port/8000/w/ada/main/port/80000"}, {"relative", "relative"},
            {"//elsewhere/x", "//elsewhere/x"}, {"https://elsewhere/", "https://elsewhere/"}, {"http://localhost:80001/", "http://localhost:80001/"}}) {
     EXPECT_EQ(answered("HTTP/1.1 302 Found\r\nLocation: " + from + "\r\n\r\n", proxy), "HTTP/1.1 302 Found\r\nLocation: " + to + "\r\n\r\n");
+  }
+}
+
+TEST(ProxyResponse, OnItsOwnOriginPathsStay) {
+  ProxyResponse proxy;
+  proxy.host = "localhost:8000";
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"/login", "/login"}, {"http://localhost:8000/a?b", "/a?b"}, {"http://localhost:8000", "/"}, {"http://localhost:8000?x", "/?x"},
+           {"http://localhost:8000//x/", "/.//x/"}, {"//elsewhere/x", "//elsewhere/x"}, {"https://elsewhere/", "https://elsewhere/"}}) {
+    EXPECT_EQ(answered("HTTP/1.1 302 Found\r\nLocation: " + from + "\r\n\r\n", proxy), "HTTP/1.1 302 Found\r\nLocation: " + to + "\r\n\r\n");
+  }
+}
+
+TEST(ProxyResponse, CookiesAreForOneHost) {
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"a=1; Path=/; Domain=example; HttpOnly", "a=1; Path=/; HttpOnly"}, {"a=1;DOMAIN = .example", "a=1"}, {"a=1; domain", "a=1"}, {"domain=1; Path=/", "domain=1; Path=/"},
+           {"a=1;\tDomain=x; domain=y; Secure", "a=1; Secure"}, {"a=1; Domains=x", "a=1; Domains=x"}, {"a=\"; Domain=x\"", "a=\""}}) {
+    EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nSet-Cookie: " + from + "\r\n\r\n", {}), "HTTP/1.1 200 OK\r\nSet-Cookie: " + to + "\r\n\r\n");
   }
 }
 

@@ -103,7 +103,7 @@ export function App() {
   const arrive = async () => {
     const to = safeReturnPath(new URLSearchParams(location.search).get('next'), location.origin);
     if (!(await load())) return;
-    if (to.startsWith('/w/')) location.replace(to);
+    if (to.startsWith('/w/') || to.startsWith('/berth-cross?')) location.replace(to);
     else navigate(to, true);
   };
   const logOut = async () => {
