@@ -92,38 +92,57 @@ asio::awaitable<Result<void>> Connection::refuse(int status, std::string_view wh
 }
 
 asio::awaitable<Result<std::string_view>> Connection::read_raw_body(std::string* decoded) {
-  if (body_done_) co_return std::string_view{};
-  std::string_view data = std::string_view(in_).substr(in_from_);
-  const bool buffered = !data.empty();
-  if (!buffered) {
-    if (head.expects_continue && !continue_sent_) {
-      continue_sent_ = true;
-      auto sent = co_await stream.write("HTTP/1.1 100 Continue\r\n\r\n");
-      if (!sent) co_return sent.error();
+  while (!body_done_) {
+    std::string_view data = std::string_view(in_).substr(in_from_);
+    const bool buffered = !data.empty();
+    if (!buffered) {
+      auto got = co_await read_more_body();
+      if (!got) co_return got.error();
+      data = *got;
     }
-    stream.read_deadline(std::min(body_by_, lane.deadlines.now() + lane.limits().body));
-    auto got = co_await stream.read_some(lane.scratch.data(), lane.scratch.size());
-    stream.no_read_deadline();
-    if (!got) co_return got.error();
-    if (*got == 0) co_return Error{ErrorKind::closed, "the request body ended early"};
-    data = {lane.scratch.data(), *got};
+    std::size_t used = 0;
+    auto part = take_body(data, used, decoded);
+    if (buffered) in_from_ += used;
+    else if (used < data.size()) carry_.assign(data.substr(used));
+    body_bytes_read += used;
+    if (!part || !part->empty()) co_return part;
   }
-  std::size_t used = 0;
+  co_return std::string_view{};
+}
+
+// At least one byte from the socket, in the lane's scratch buffer.
+asio::awaitable<Result<std::string_view>> Connection::read_more_body() {
+  if (head.expects_continue && !continue_sent_) {
+    continue_sent_ = true;
+    auto sent = co_await stream.write("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!sent) co_return sent.error();
+  }
+  stream.read_deadline(std::min(body_by_, lane.deadlines.now() + lane.limits().body));
+  auto got = co_await stream.read_some(lane.scratch.data(), lane.scratch.size());
+  stream.no_read_deadline();
+  if (!got) co_return got.error();
+  if (*got == 0) co_return Error{ErrorKind::closed, "the request body ended early"};
+  co_return std::string_view(lane.scratch.data(), *got);
+}
+
+// What of `data` goes on to the workspace; `used`: how much of it belongs to this request.
+Result<std::string_view> Connection::take_body(std::string_view data, std::size_t& used, std::string* decoded) {
   if (head.framing == Framing::length) {
     used = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, data.size()));
     body_left_ -= used;
     body_done_ = body_left_ == 0;
     if (decoded) decoded->append(data.substr(0, used));
-  } else {
-    const auto state = chunks_.scan(data, used, decoded);
-    // Trailers would reach the workspace unchecked, and nothing in a browser sends them.
-    if (state == ChunkScanner::State::bad || chunks_.has_trailers()) co_return Error{ErrorKind::invalid, "the request body's chunks are malformed"};
-    body_done_ = state == ChunkScanner::State::complete;
+    return data.substr(0, used);
   }
-  if (buffered) in_from_ += used;
-  else if (used < data.size()) carry_.assign(data.substr(used));
-  body_bytes_read += used;
-  co_return data.substr(0, used);
+  const auto state = chunks_.scan(data, used, decoded);
+  if (state == ChunkScanner::State::bad) return Error{ErrorKind::invalid, "the request body's chunks are malformed"};
+  body_done_ = state == ChunkScanner::State::complete;
+  if (!chunks_.has_trailers()) return data.substr(0, used);
+  // Trailers are left out (RFC 9110 6.5.1): they would reach the workspace unchecked, and nothing in a browser sends them.
+  const std::string_view before = data.substr(0, chunks_.trailers_from());
+  if (!body_done_) return before;
+  last_part_ = std::string(before) + "\r\n";
+  return std::string_view(last_part_);
 }
 
 asio::awaitable<Result<std::string>> Connection::read_body(std::size_t limit) {

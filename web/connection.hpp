@@ -39,7 +39,7 @@ class Connection {
 
   // Waits for a request. Error{closed}: the client is done or we are stopping; others have been answered already.
   boost::asio::awaitable<Result<void>> next_head();
-  // Raw bytes of the request body as they came (chunk framing included), at least one; empty at its end. They may lie in the lane's scratch
+  // Raw bytes of the request body as they came (chunk framing included, trailers not), at least one; empty at its end. They may lie in the lane's scratch
   // buffer: use or copy them before the next co_await that can wait. With `decoded`, the payload is added to it. Sends 100 Continue when asked for.
   boost::asio::awaitable<Result<std::string_view>> read_raw_body(std::string* decoded = nullptr);
   bool body_done() const { return body_done_; }
@@ -65,12 +65,15 @@ class Connection {
  private:
   friend class LaneServer;
   boost::asio::awaitable<Result<void>> fill_head();
+  boost::asio::awaitable<Result<std::string_view>> read_more_body();
+  Result<std::string_view> take_body(std::string_view data, std::size_t& used, std::string* decoded);
   boost::asio::awaitable<Result<void>> refuse(int status, std::string_view why);
   void append_head(std::string& out, const Response& response);
 
   std::string in_;             // bytes read and not used up; from in_from_ on
   std::size_t in_from_ = 0;
   std::string carry_;          // bytes after the body, found while it was read
+  std::string last_part_;      // of a body with trailers
   std::uint64_t body_left_ = 0;
   Deadlines::TimePoint body_by_ = Deadlines::TimePoint::max();  // of a body that is read as a whole
   ChunkScanner chunks_;

@@ -234,7 +234,7 @@ std::optional<ParseError> parse_response(std::string_view head, std::string_view
 }
 
 ChunkScanner::State ChunkScanner::scan(std::string_view data, std::size_t& used, std::string* decoded) {
-  used = 0;
+  used = trailers_from_ = 0;
   while (used < data.size()) {
     if (at_ == At::data) {
       const std::size_t take = static_cast<std::size_t>(std::min<std::uint64_t>(left_, data.size() - used));
@@ -244,7 +244,9 @@ ChunkScanner::State ChunkScanner::scan(std::string_view data, std::size_t& used,
       if (left_ == 0) at_ = At::data_cr;
       continue;
     }
+    const bool in_trailers = has_trailers_;
     const State state = step(data[used++]);
+    if (has_trailers_ && !in_trailers) trailers_from_ = used - 1;
     if (state != State::more) return state;
   }
   return at_ == At::done ? State::complete : State::more;

@@ -92,6 +92,8 @@ class ChunkScanner {
   // Looks at `data`, adds payload to `decoded` when that is not null; `used` is how many bytes belong to this body.
   State scan(std::string_view data, std::size_t& used, std::string* decoded);
   bool has_trailers() const { return has_trailers_; }
+  // Where in the data of the last scan() trailer fields began; 0 when they had begun before it.
+  std::size_t trailers_from() const { return trailers_from_; }
 
  private:
   enum class At : std::uint8_t { size_first, size, extension, size_lf, data, data_cr, data_lf, line_first, trailer, trailer_lf, last_lf, done };
@@ -99,7 +101,7 @@ class ChunkScanner {
   At at_ = At::size_first;
   bool has_trailers_ = false;
   std::uint64_t left_ = 0;
-  std::size_t line_bytes_ = 0, trailer_bytes_ = 0;
+  std::size_t line_bytes_ = 0, trailer_bytes_ = 0, trailers_from_ = 0;
 };
 
 }  // namespace berth::web

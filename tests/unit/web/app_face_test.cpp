@@ -96,7 +96,7 @@ TEST_F(Apps, ACodeWorksOnlyForTheApplicationItWasMadeFor) {
 
 TEST_F(Apps, ACookieIsForOneApplication) {
   const std::string cookie = "Cookie: " + enter(host, ada) + "\r\n";
-  for (const std::string other : {"9--main--ada.apps.example", "jupyter--main--ada.apps.example", std::to_string(app.port()) + "--nlp--ada.apps.example",
+  for (const std::string& other : std::vector<std::string>{"9--main--ada.apps.example", "jupyter--main--ada.apps.example", std::to_string(app.port()) + "--nlp--ada.apps.example",
                                   std::to_string(app.port()) + "--main--bob.apps.example"})
     EXPECT_EQ(get_host(other, "/", cookie).status, 401) << other;
   EXPECT_EQ(get("/api/v1/me", "Cookie: __Host-berth=" + cookie.substr(cookie.find('=') + 1)).status, 401);
@@ -120,7 +120,7 @@ TEST_F(Apps, WithoutLoginThePortalAsksForOne) {
 
 TEST_F(Apps, ThePortalLeadsNowhereElse) {
   const std::string hash(64, 'a');
-  for (const std::string query : {"app=evil.example&bind=" + hash + "&to=/", "app=8000--main--ada&bind=x&to=/", "app=8000--main--ada&bind=" + hash + "&to=//evil.example/",
+  for (const std::string& query : std::vector<std::string>{"app=evil.example&bind=" + hash + "&to=/", "app=8000--main--ada&bind=x&to=/", "app=8000--main--ada&bind=" + hash + "&to=//evil.example/",
                                   "app=8000--main--ada&bind=" + hash + "&to=https://evil.example/", "app=8000--main--ada&bind=" + hash + "&to=%2Fx%0d%0aSet-Cookie:x",
                                   "app=8000--main--ada.evil.example%2F&bind=" + hash + "&to=/", "app=8000--main--ada&bind=" + hash, std::string("")})
     EXPECT_EQ(get("/berth-cross?" + query, cookie_line(ada)).status, 404) << query;
@@ -156,7 +156,7 @@ TEST_F(Apps, ThePortalHasNoSuchName) {
 TEST_F(Apps, OnlyTheirOwnPagesUseThem) {
   const std::string cookie = "Cookie: " + enter(host, ada) + "\r\n";
   const std::string websocket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-  for (const std::string origin : {"https://9--main--ada.apps.example:8444", "https://box.example", "null", "http://" + host}) {
+  for (const std::string& origin : std::vector<std::string>{"https://9--main--ada.apps.example:8444", "https://box.example", "null", "http://" + host}) {
     Wire wire = workspaces();
     wire.send(request_to(host, "POST", "/", cookie + "Origin: " + origin + "\r\nContent-Length: 0\r\n"));
     EXPECT_EQ(wire.answer().status, 403) << origin;

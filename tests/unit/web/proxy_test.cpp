@@ -1,40 +1,8 @@
 // The workspace origin: who gets in, and what passes between browser and workspace.
-#include "tests/unit/web/harness.hpp"
+#include "tests/unit/web/proxy_fixture.hpp"
 
 namespace berth::web {
 namespace {
-
-class Proxy : public WebTest {
- protected:
-  explicit Proxy(WebLimits limits = test_limits()) : WebTest(limits), jupyter((dir.path() / "jupyter.sock").string()) {
-    fake.jupyter_socket = (dir.path() / "jupyter.sock").string();
-    ada = login("ada");
-    cookie = cross(ada);
-  }
-  std::string headers(const std::string& extra = {}) const { return "Cookie: " + cookie + "\r\n" + extra; }
-  std::string path(const std::string& rest = "/") const { return "/w/ada/main/port/" + std::to_string(app.port()) + rest; }
-  void send(Wire& wire, std::string_view method, const std::string& rest, const std::string& extra = {}, std::string_view body = {}) {
-    wire.send(request(method, path(rest), headers(extra), body));
-  }
-  std::string websocket(const std::string& origin) const {
-    return headers("Origin: " + origin + "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
-  }
-  // A WebSocket up to the point where both ends speak freely.
-  std::pair<Wire, Wire> open_websocket() {
-    Wire browser = workspaces();
-    browser.send(request("GET", path("/ws"), websocket("http://127.0.0.1")));
-    Wire inside = app.accept();
-    inside.receive_until("\r\n\r\n");
-    inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello");
-    EXPECT_EQ(browser.answer().status, 101);
-    EXPECT_EQ(browser.receive_exactly(5), "hello");
-    return {std::move(browser), std::move(inside)};
-  }
-
-  Upstream app, jupyter;
-  Login ada;
-  std::string cookie;
-};
 
 TEST_F(Proxy, CrossesOverWithAOneTimeCode) {
   const Answer away = get("/w/ada/main/jupyter/lab?x=1&y=2", cookie_line(ada));
