@@ -1,6 +1,7 @@
 #include "auth/web_logins.hpp"
 
 #include "auth/audit.hpp"
+#include "auth/login_code.hpp"
 #include "auth/web_rows.hpp"
 #include "auth/web_tries.hpp"
 #include "base/encoding.hpp"
@@ -24,16 +25,6 @@ constexpr std::string_view kCodeAlphabet = "BCDFGHJKLMNPQRSTVWXZ";
 std::string new_code() {
   const std::string letters = random_text(8, kCodeAlphabet);
   return letters.substr(0, 4) + "-" + letters.substr(4);
-}
-
-// As people type it: small letters, with or without the dash.
-std::string normal_code(std::string_view typed) {
-  std::string letters;
-  for (const char c : typed.substr(0, 64)) {
-    if (c >= 'a' && c <= 'z') letters += static_cast<char>(c - 'a' + 'A');
-    if (c >= 'A' && c <= 'Z') letters += c;
-  }
-  return letters.size() == 8 ? letters.substr(0, 4) + "-" + letters.substr(4) : letters;
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ asio::awaitable<ApiReply> get_me(ApiCall& call) {
                        {"ssh_host", options.host_name},
                        {"ssh_port", options.ssh_port},
                        {"workspace_origin", nullptr},
+                       {"sharing", call.lane.shared.origins.has_apps()},
                        {"version", options.version}};
   if (caller.login) {
     me["csrf"] = csrf_token(call.lane, caller.cookie);

@@ -61,7 +61,10 @@ asio::awaitable<ApiReply> post_share(ApiCall& call) {
   if (!id) co_return id.error();
   const auto number = static_cast<std::uint16_t>(**port);
   if (auto good = shareable(call.lane, {*id, number}); !good) co_return good.error();
-  auto made = co_await call.lane.services().shares.create(call.caller.actor, id->name, number, *with == "*" ? std::string() : *with, std::chrono::seconds(seconds));
+  std::string visitor = *with;
+  if (visitor == "*") visitor.clear();
+  auto making = call.lane.services().shares.create(call.caller.actor, id->name, number, std::move(visitor), std::chrono::seconds(seconds));
+  auto made = co_await std::move(making);
   if (!made) co_return made.error();
   co_return json_response(share_json(call.lane, *made), 201);
 }

@@ -61,7 +61,8 @@ asio::awaitable<Response> cross(LaneServer& lane, Connection& client, Target tar
   const Error refused{ErrorKind::denied, "This link has been used, has run out, or was made for another browser. Open the page again; it needs cookies."};
   const std::string held(cookie_value(head.find(Name::cookie), kAskCookie));
   if (held.size() != kSecretSize) co_return error_for(head, 403, "Link not valid", refused);
-  auto crossed = co_await lane.services().logins.redeem_crossing(*code, held);
+  auto redeeming = lane.services().logins.redeem_crossing(*code, held);
+  auto crossed = co_await std::move(redeeming);
   if (!crossed || crossed->place != place_of(target)) co_return error_for(head, 403, "Link not valid", refused);
   Response response = redirect_response(*to);
   response.headers.emplace_back("Set-Cookie", make_cookie(kAppCookie, crossed->cookie, lane.shared.options.session_lifetime));
@@ -113,7 +114,8 @@ asio::awaitable<Response> cross_to_app(LaneServer& lane, const Connection& clien
   if (head.method != "GET" || !target || !bound || !to || !is_local_path(*to)) co_return not_found(head);
   if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
   if (!share_for(lane, *target, caller.login->user)) co_return not_found(head);
-  auto code = co_await lane.services().logins.make_crossing(caller.login->session.id, place_of(*target), *bind);
+  auto making = lane.services().logins.make_crossing(caller.login->session.id, place_of(*target), *bind);
+  auto code = co_await std::move(making);
   if (!code) co_return error_for(head, status_of(code.error().kind), "This cannot be opened", code.error());
   co_return redirect_response(lane.shared.origins.app_origin(*label) + "/berth-cross?code=" + *code + "&to=" + percent_encode(*to));
 }

@@ -18,7 +18,7 @@ constexpr TableTopic kTables[] = {
     {"keys", Topic::keys, true},   {"users", Topic::users, true},         {"web_sessions", Topic::web_sessions, true},
     {"audit", Topic::audit, false}, {"host_keys", Topic::certificates, true}, {"campaigns", Topic::campaign, true},
     {"environments", Topic::environments, true}, {"authorities", Topic::certificates, false}, {"certificate_revocations", Topic::certificates, false},
-    {"environments", Topic::environments, true}, {"api_tokens", Topic::tokens, true}, {"port_shares", Topic::shares, true}, {"users", Topic::me, true},
+    {"api_tokens", Topic::tokens, true}, {"port_shares", Topic::shares, true}, {"users", Topic::me, true},
 };
 
 void forget(std::vector<EventListener*>& list, const EventListener* listener) { std::erase(list, listener); }

@@ -120,7 +120,9 @@ asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client,
   if (elsewhere) co_return redirect_response(*elsewhere);
   if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
   if (!path || path->id.user != caller.actor.name) co_return error_for(head, 404, "Not found", Error{ErrorKind::not_found, "There is nothing at this address."});
-  auto code = co_await lane.services().logins.make_crossing(caller.login->session.id, {path->id.user, path->id.name, {}});
+  auth::WebLogins::Place place{path->id.user, path->id.name, {}};
+  auto making = lane.services().logins.make_crossing(caller.login->session.id, std::move(place));
+  auto code = co_await std::move(making);
   if (!code) co_return error_for(head, status_of(code.error().kind), "Your workspace cannot be opened", code.error());
   std::string to(head.target);
   if (path->rest.empty()) to.insert(head.path().size(), "/");
@@ -155,8 +157,8 @@ asio::awaitable<void> serve_portal(LaneServer& lane, Connection& client) {
   if (workspace || path == "/metrics") caller = browser_caller(lane, client);
   Response response;
   if (workspace) {
-    auto crossing = to_app ? cross_to_app(lane, client, std::move(caller)) : cross_over(lane, client, std::move(caller));
-    response = co_await std::move(crossing);
+    if (to_app) response = co_await cross_to_app(lane, client, std::move(caller));
+    else response = co_await cross_over(lane, client, std::move(caller));
   } else {
     auto page = co_await service_page(lane, client, std::move(caller));
     response = page ? std::move(*page) : lane.shared.files.answer(client.head);

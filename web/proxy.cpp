@@ -24,11 +24,13 @@ ProxyRequest request_of(const Connection& client, const ProxyPlan& plan) {
   return request;
 }
 
-asio::awaitable<void> answer_failure(LaneServer& lane, Connection& client, const ProxyPlan& plan, const Error& error) {
+asio::awaitable<void> answer_failure(LaneServer& lane, Connection& client, const ProxyPlan& plan, const Error& error, bool not_yet) {
   ++lane.counters.upstream_errors;
   log_debug("web.upstream", {{"user", plan.target.id.user}, {"workspace", plan.target.id.name}, {"port", plan.target.port}, {"error", error.message}});
   const int status = error.kind == ErrorKind::closed ? 502 : status_of(error.kind);
   Response response = error_for(client.head, status, "Your workspace did not answer", error);
+  // Nothing listens yet: most likely the application is starting. The page looks again until it is the application.
+  if (not_yet && client.head.method == "GET" && wants_page(client.head)) response.headers.emplace_back("Refresh", "2");
   (void)co_await client.send(std::move(response));
 }
 
@@ -49,7 +51,7 @@ asio::awaitable<void> proxy_request(LaneServer& lane, Connection& client, const 
     auto connected = co_await lane.upstreams.connect(plan.target, fresh);
     if (!connected) {
       if (plan.target.jupyter()) lane.upstreams.forget(plan.target.id);
-      co_await answer_failure(lane, client, plan, connected.error());
+      co_await answer_failure(lane, client, plan, connected.error(), !plan.target.jupyter());
       co_return;
     }
     Exchange exchange(lane, client, *connected->stream, plan, live);
@@ -65,7 +67,7 @@ asio::awaitable<void> proxy_request(LaneServer& lane, Connection& client, const 
     }
     // A kept connection that the workspace closed just now: it has seen nothing of this request, or may see it twice (safe methods only).
     if (connected->reused && exchange.heard_nothing() && done.error().kind == ErrorKind::closed && !fresh) continue;
-    co_await answer_failure(lane, client, plan, done.error());
+    co_await answer_failure(lane, client, plan, done.error(), false);
     co_return;
   }
 }

@@ -19,7 +19,8 @@ asio::awaitable<Response> cross(LaneServer& lane, Connection& client) {
   const auto code = query_value(head.query(), "code"), to = query_value(head.query(), "to");
   if (head.method != "GET" || !code || !to) co_return error_for(head, 400, "Bad link", Error{ErrorKind::invalid, "This link is incomplete."});
   const auto portal_cookie = std::string(cookie_value(head.find(Name::cookie), kSessionCookie));
-  auto crossed = co_await lane.services().logins.redeem_crossing(*code);
+  auto redeeming = lane.services().logins.redeem_crossing(*code);
+  auto crossed = co_await std::move(redeeming);
   if (!crossed) co_return error_for(head, 403, "Link not valid", refused);
   const auto portal = lane.services().logins.check(*lane.reader, portal_cookie);
   if (!portal || portal->session.id != crossed->valid.session.id) co_return error_for(head, 403, "Link not valid", refused);

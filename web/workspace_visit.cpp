@@ -97,7 +97,8 @@ asio::awaitable<void> serve_visit(LaneServer& lane, Connection& client, ProxyPla
   if (!was_ready || !presence->checked) {
     Response refusal;
     const auto again = admit(lane, client, plan.target, refusal);
-    if (!again || again->share != admitted.share) co_return co_await answer(client, again ? not_found(client.head) : std::move(refusal));
+    if (again && again->share != admitted.share) refusal = not_found(client.head);
+    if (!again || again->share != admitted.share) co_return co_await answer(client, std::move(refusal));
   }
   presence->checked = true;
   co_await proxy_request(lane, client, plan, *presence->live);

@@ -234,9 +234,9 @@ TEST_F(Commands, Shares) {
     words.insert(words.end(), bad.begin(), bad.end());
     EXPECT_EQ(over_ssh(ada, words).code, 2);
   }
-  answers["GET /shares?all=1"] = answered(200, R"({"items":[{"id":"h1","owner":"ada","workspace":"main","port":6006,"with":null,"url":null,"expires_at":"2026-12-22T18:00:00Z"}]})");
+  answers["GET /shares?all=1"] = answered(200, R"({"items":[{"id":"h1","owner":"ada","workspace":"main","port":6006,"with":null,"url":null,"expires_at":"2026-11-22T20:00:00Z"}]})");
   const std::string list = berth({"share", "list"}).out;
-  EXPECT_NE(list.find("ada+main  6006  everybody"), std::string::npos) << list;
+  EXPECT_NE(list.find("ada+main   6006  everybody"), std::string::npos) << list;
   answers["DELETE /shares/h1"] = answered(200, "{}");
   EXPECT_EQ(berth({"share", "end", "h1"}).out, "ended h1\n");
 }

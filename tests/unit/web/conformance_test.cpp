@@ -290,6 +290,27 @@ TEST_F(Conformance, AMessageOf64MiBPasses) {
   EXPECT_TRUE(intact);
 }
 
+TEST_F(Conformance, ManyIdleWebSocketsHarmNobody) {
+  std::vector<std::pair<Wire, Wire>> open;
+  for (int i = 0; i < 100; ++i) open.push_back(open_websocket());
+  EXPECT_EQ(through("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").body, "ok");
+  for (auto& [browser, inside] : open) {
+    browser.send("ping");
+    EXPECT_EQ(inside.receive_exactly(4), "ping");
+  }
+}
+
+TEST_F(Conformance, AHundredThousandFieldsAre431AndHarmNobody) {
+  auto [browser, inside] = open_websocket();
+  Wire greedy = workspaces();
+  std::string head = "GET " + path("/") + " HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+  for (int i = 0; i < 100'000; ++i) head += "X-" + std::to_string(i) + ": 1\r\n";
+  greedy.send(head);
+  EXPECT_EQ(greedy.answer().status, 431);
+  browser.send("ping");
+  EXPECT_EQ(inside.receive_exactly(4), "ping");
+}
+
 // RFC 9110 7.8: protocols that nobody vouches for are not switched to.
 TEST_F(Conformance, OtherUpgradesAreNotAskedFor) {
   through("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "GET", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n");

@@ -261,6 +261,8 @@ TEST_F(Proxy, NothingOnThePortIsExplained) {
   const Answer answer = get_workspace("/w/ada/main/port/1/", headers("Accept: text/html\r\n"));
   EXPECT_EQ(answer.status, 502);
   EXPECT_NE(answer.body.find("Connection refused"), std::string::npos) << answer.body;
+  EXPECT_EQ(answer.field("Refresh"), "2");  // it may be starting
+  EXPECT_TRUE(get_workspace("/w/ada/main/port/1/", headers()).field("Refresh").empty());
   for (const std::string bad : {"/w/ada/main/port/0/", "/w/ada/main/port/70000/", "/w/ada/main/port/x/", "/w/ada/main/port/80x/", "/w/ada/main/else"})
     EXPECT_EQ(get_workspace(bad, headers()).status, 404) << bad;
   EXPECT_EQ(get_workspace("/w/ada/main/port/80?a=b", headers()).field("Location"), "/w/ada/main/port/80/?a=b");

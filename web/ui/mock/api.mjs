@@ -84,6 +84,7 @@ const ROUTES = [
   ['POST', 'workspaces/:/:/stop', stopped],
   ['POST', 'workspaces/:/:/reset', stopped],
   ['DELETE', 'workspaces/:/:', (s, { params: [user, name] }) => { s.workspaces = s.workspaces.filter((w) => w.user !== user || w.name !== name); return {}; }],
+  ['GET', 'shares', () => items([])],
   ['GET', 'tokens', (s) => items(s.tokens)],
   ['POST', 'tokens', (s, { body }) => { const token = { id: `t${s.tokens.length + 1}`, name: body.name, user: 'ada', key_fingerprint: FINGERPRINT, scopes: body.scopes, state: 'active',
     created_at: ago(0), expires_at: ago(-body.lifetime_s), revoked_at: null, last_used_at: null, last_used_from: '' }; s.tokens.push(token); return { secret: 'berth_mock_Zk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3', token }; }],

@@ -1,6 +1,6 @@
 // The HTTP API of the portal (docs/api.md): typed requests, one error type, the CSRF token on every change.
 import type {
-  ApiToken, AuditRow, Authority, Campaign, Environment, EnvironmentDetail, HostKeys, Key, KeyImpact, KeyNotice, KeyPolicy, LoginCode, LoginState, Me, Paged, Plan, Role, Session, SettingRow, Status, Terminal, User, WebSession, Workspace,
+  ApiToken, AuditRow, Authority, Campaign, Environment, EnvironmentDetail, HostKeys, Key, KeyImpact, KeyNotice, KeyPolicy, LoginCode, LoginState, Me, Paged, Plan, Role, Session, SettingRow, Share, Status, Terminal, User, WebSession, Workspace,
 } from './model';
 import { readEvents } from './sse';
 
@@ -108,6 +108,10 @@ export const api = {
   stop: (w: Workspace) => request<Workspace>('POST', workspacePath(w) + '/stop'),
   reset: (w: Workspace) => request<Workspace>('POST', workspacePath(w) + '/reset'),
   remove: (w: Workspace) => request<object>('DELETE', workspacePath(w)),
+
+  shares: () => list<Share>('/shares'),
+  share: (workspace: string, port: number, visitor: string, lifetime_s: number) => request<Share>('POST', '/shares', { body: { workspace, port, with: visitor, lifetime_s } }),
+  endShare: (id: string) => request<Share>('DELETE', `/shares/${part(id)}`),
 
   tokens: () => list<ApiToken>('/tokens'),
   makeToken: (name: string, scopes: string[], lifetime_s: number) => request<{ secret: string; token: ApiToken }>('POST', '/tokens', { body: { name, scopes, lifetime_s } }),

@@ -3,7 +3,7 @@ export type Role = 'user' | 'auditor' | 'admin';
 export type WorkspaceState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed';
 export type KeyState = 'active' | 'superseded' | 'expired' | 'revoked';
 export type Time = string | null;
-export type Topic = 'me' | 'workspaces' | 'sessions' | 'keys' | 'users' | 'web_sessions' | 'campaign' | 'certificates' | 'tokens' | 'environments' | 'audit';
+export type Topic = 'me' | 'workspaces' | 'sessions' | 'keys' | 'users' | 'web_sessions' | 'campaign' | 'certificates' | 'tokens' | 'environments' | 'audit' | 'shares';
 
 export interface Me {
   user: { name: string; role: Role };
@@ -12,6 +12,7 @@ export interface Me {
   ssh_host: string;
   ssh_port: number;
   workspace_origin: string;
+  sharing?: boolean;
   version: string;
 }
 export interface WebSession {
@@ -21,6 +22,9 @@ export interface WebSession {
 export interface Workspace {
   user: string; name: string; state: WorkspaceState; image: string; detail: string;
   created_at: Time; started_at: Time; jupyter_url: string;
+}
+export interface Share {
+  id: string; owner: string; workspace: string; port: number; with: string | null; url: string | null; created_at: Time; expires_at: Time;
 }
 export interface Key {
   fingerprint: string; user: string; type: string; comment: string; state: KeyState;

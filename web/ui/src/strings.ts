@@ -120,6 +120,11 @@ export const en = {
 
   logins: { title: 'Logins and tokens', lead: 'What acts in your name without asking for your key again.' },
 
+  ports: {
+    title: 'Ports', lead: 'What listens on a port of your workspace: TensorBoard, Streamlit, a server of your own.', workspace: 'Workspace', port: 'Port', open: 'Open', badPort: 'A port is a number from 1 to 65535.',
+    who: 'Share with', everybody: 'Everybody who is logged in', time: 'For', share: 'Share', whoNeeded: 'Say whom to share with.', made: (port: string) => `Port ${port} is shared at this address.`, address: 'Address',
+    shared: 'Shared ports', end: 'End', endAsk: (port: string) => `End the sharing of port ${port}?`, endText: 'Who has it open is cut off at once.',
+  },
   tokens: {
     title: 'API tokens', lead: 'For scripts that use the HTTP API in your name. A token ends with the key that made it.', empty: 'No tokens.', name: 'Name', state: 'State', secret: 'Token',
     made: (name: string) => `${name} was made. Copy it now: it is not shown again.`, makeTitle: 'New token', make: 'Make token', may: 'It may', read: 'read everything that you may', all: 'everything that you may', areas: 'only these areas',

@@ -119,6 +119,11 @@ export const zh: Strings = {
 
   logins: { title: '登录与令牌', lead: '无需再次验证密钥即可代表您操作的浏览器和令牌。' },
 
+  ports: {
+    title: '端口', lead: '工作区端口上运行的服务：TensorBoard、Streamlit 或您自己的程序。', workspace: '工作区', port: '端口', open: '打开', badPort: '端口是 1 到 65535 之间的数字。',
+    who: '共享给', everybody: '所有已登录的用户', time: '时长', share: '共享', whoNeeded: '请填写共享对象。', made: (port) => `端口 ${port} 已在此地址共享。`, address: '地址',
+    shared: '已共享的端口', end: '结束', endAsk: (port) => `结束共享端口 ${port}？`, endText: '正在使用的人会立即断开。',
+  },
   tokens: {
     title: 'API 令牌', lead: '供脚本以您的名义使用 HTTP API。令牌随创建它的密钥一起失效。', empty: '没有令牌。', name: '名称', state: '状态', secret: '令牌',
     made: (name) => `已创建 ${name}。请立即复制，之后不再显示。`, makeTitle: '新建令牌', make: '创建令牌', may: '权限', read: '读取您可以读取的一切', all: '您可以做的一切', areas: '仅限以下范围',

@@ -4,6 +4,7 @@ import { api, type Me, type Workspace } from '../api';
 import { validName } from '../format';
 import { useLive } from '../live';
 import { Button, Loading, Notice, Page, useAction } from '../parts/basics';
+import { Ports } from '../parts/shares';
 import { WorkspaceCard } from '../parts/workspace';
 import { useStarts } from '../parts/starts';
 import { t } from '../strings';
@@ -21,6 +22,7 @@ export function HomePage({ me }: { me: Me }) {
           <NewWorkspace me={me} taken={mine} start={starts.begin} />
         </div>
       )}
+      {data && <Ports me={me} workspaces={mine} />}
     </Page>
   );
 }
