@@ -44,7 +44,7 @@ TEST(AppLabels, OthersAreNothing) {
 }
 
 TEST(AppLabels, AreNotLongerThanALabelMayBe) {
-  const std::string name(26, 'n'), longer(27, 'n');
+  const std::string name(27, 'n'), longer(28, 'n');
   EXPECT_TRUE(app_label({{name, name}, 80}));
   EXPECT_FALSE(app_label({{longer, longer}, 65535}));
   EXPECT_FALSE(app_label({{std::string(16, 'a') + std::string(16, '_'), "main"}, 80}));

