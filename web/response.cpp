@@ -1,6 +1,7 @@
 #include "web/response.hpp"
 
 #include <ctime>
+#include <nlohmann/json.hpp>
 
 namespace berth::web {
 namespace {

@@ -19,7 +19,7 @@ import tornado.web, tornado.websocket
 class Page(tornado.web.RequestHandler):
     def get(self):
         self.set_cookie("visits", str(int(self.get_cookie("visits", "0")) + 1))
-        self.add_header("Set-Cookie", "wide=1; Domain=apps.localhost; Path=/")
+        self.add_header("Set-Cookie", "wide%s=1; Domain=apps.localhost; Path=/" % sys.argv[1])
         self.add_header("Set-Cookie", "__Host-berth-app=forged; Path=/; Secure")
         self.write('<!doctype html><title>app</title><p id=who></p><form action="/sum" method=post>%s<input name=n value=6><button>Go</button></form>'
                    '<script src="/static.js"></script>' % self.xsrf_form_html())
@@ -114,10 +114,10 @@ def open_app(portal, page, port):
 
 ECHO = """() => new Promise((resolve) => {
   window.socket = new WebSocket(location.origin.replace('https', 'wss') + '/echo');
-  window.closed = false;
+  window.cutOff = false;
   socket.onopen = () => socket.send('hello');
   socket.onmessage = (event) => resolve(event.data);
-  socket.onclose = () => { window.closed = true; resolve('closed'); };
+  socket.onclose = () => { window.cutOff = true; resolve('closed'); };
 })"""
 
 
@@ -141,7 +141,7 @@ def test_cookies_stay_where_they_are(portal, page, apps):
     assert seen["X-Forwarded-Host"] == origin(portal, apps[0]).removeprefix("https://") and seen["Host"] == f"localhost:{apps[0]}"
     second = open_app(portal, page, apps[1])
     seen = second.evaluate("fetch('/seen').then((r) => r.json())")
-    assert "visits=1" in seen["Cookie"] and "wide=" not in seen["Cookie"] and "up=" not in seen["Cookie"]
+    assert "visits=1" in seen["Cookie"] and f"wide{apps[0]}=" not in seen["Cookie"] and "up=" not in seen["Cookie"]
     all_cookies = page.context.cookies()
     assert all_cookies and not any(cookie["domain"].startswith(".") for cookie in all_cookies), all_cookies
     assert {c["domain"] for c in all_cookies if c["name"] == "__Host-berth"} == {"localhost"}
@@ -215,7 +215,7 @@ def test_sharing_a_port(portal, page, box, ada, apps, new_user):
     assert [(s["owner"], s["with"], s["port"]) for s in shares] == [("ada", bob.user, apps[0])]
     assert re.search(rf"{apps[0]}\s+{bob.user}", ada.run("berth share list"))
     ada.run(f"berth share end {shares[0]['id']}")
-    tab.wait_for_function("window.closed", timeout=10_000, polling=20)
+    tab.wait_for_function("window.cutOff", timeout=10_000, polling=20)
     assert tab.goto(address).status == 404
     actions = [row["action"] for row in box.items("audit", "tail", "--limit", "50")]
     assert "share.create" in actions and "share.end" in actions
