@@ -14,6 +14,7 @@
 #include <cstring>
 #include <optional>
 
+#include "agent/private_dir.hpp"
 #include "agent/spawn.hpp"
 #include "tunnels/wire.hpp"
 
@@ -277,11 +278,7 @@ Services::~Services() {
 
 Result<std::string> Services::directory() {
   if (!directory_.empty()) return directory_;
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  struct stat found{};
-  bool usable = runtime && runtime[0] == '/' && std::strlen(runtime) < 48 && ::stat(runtime, &found) == 0 && S_ISDIR(found.st_mode) &&
-                found.st_uid == ::getuid() && ::access(runtime, W_OK | X_OK) == 0;
-  std::string path = std::string(usable ? runtime : "/tmp") + "/berth-XXXXXX";
+  std::string path = runtime_directory() + "/berth-XXXXXX";
   if (!::mkdtemp(path.data())) return errno_error(path, errno);
   return directory_ = path;
 }

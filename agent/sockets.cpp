@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "agent/private_dir.hpp"
+#include "tunnels/wire.hpp"
+
 namespace berth::agent {
 using nlohmann::json;
 using std::chrono::milliseconds;
@@ -113,8 +116,8 @@ std::string describe(const std::string& host, std::uint16_t port) { return host 
 // Accepts while there is credit; what berthd has no room for stays in the kernel's queue.
 class Listening {
  public:
-  Listening(Loop& loop, Reply reply, FileDescriptor socket, std::string path)
-      : loop_(loop), reply_(std::move(reply)), socket_(std::move(socket)), path_(std::move(path)) {
+  Listening(Loop& loop, Reply reply, FileDescriptor socket, std::string path, std::shared_ptr<PrivateDirectory> with)
+      : loop_(loop), reply_(std::move(reply)), socket_(std::move(socket)), path_(std::move(path)), private_(std::move(with)) {
     watch_ = loop_.watch(socket_.get(), EPOLLIN, [this](std::uint32_t) { accept(); });
   }
   ~Listening() {
@@ -157,6 +160,7 @@ class Listening {
   Reply reply_;
   FileDescriptor socket_;
   std::string path_;
+  std::shared_ptr<PrivateDirectory> private_;  // goes with the listener
   std::uint64_t credit_ = kMaxCredit;
   Loop::WatchId watch_ = 0;
   Loop::TimerId pause_ = 0;
@@ -197,6 +201,28 @@ Result<FileDescriptor> bind_unix(const std::string& path, const Address& address
   return socket;
 }
 
+// `private` of a request: {"socket": NAME} or {"files": {NAME: bytes}}; none without it.
+Result<std::shared_ptr<PrivateDirectory>> make_private(const json& fields) {
+  constexpr std::size_t kMostFiles = 4, kMostBytes = 4096;
+  auto made = PrivateDirectory::make();
+  if (!made) return made.error();
+  auto with = std::make_shared<PrivateDirectory>(std::move(*made));
+  if (!fields.contains("files")) return with;
+  const json& files = fields["files"];
+  if (!files.is_object() || files.size() > kMostFiles) throw BadRequest("'files' must be an object of few");
+  for (const auto& [name, value] : files.items()) {
+    const std::string text = value.is_string() ? tunnels::wire::decode_bytes(value.get_ref<const std::string&>()).value_or("") : "";
+    if (!PrivateDirectory::valid_name(name) || text.empty() || text.size() > kMostBytes) throw BadRequest("'files' has a bad entry");
+    if (auto written = with->write(name, text); !written) return written.error();
+  }
+  return with;
+}
+
+json with_path(json fields, const std::string& path) {
+  fields["path"] = tunnels::wire::encode_bytes(path);
+  return fields;
+}
+
 }  // namespace
 
 Sockets::Sockets(Loop& loop) : loop_(loop) {}
@@ -224,36 +250,50 @@ void Sockets::listen(const Request& request) {
   Key key{request.connection_id, request.reply.op};
   if (listeners_.contains(key) || resolving_.contains(key)) throw BadRequest("'op' is in use");
   if (listeners_.size() + resolving_.size() >= kMaxListeners) return request.reply.error({ErrorKind::unavailable, "too many listeners"});
-  if (request.has("path")) {
-    std::string path = request.bytes("path");
-    auto address = unix_address(path);
-    if (!address) return request.reply.error(address.error());
-    // Looked up before bind_unix tries the path: a connection out of nowhere would be handed to its owner.
-    bool ours = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& entry) { return entry.second->path() == path; });
-    if (ours) return request.reply.error(errno_error(path, EADDRINUSE));
-    auto socket = bind_unix(path, *address);
-    if (!socket) return request.reply.error(socket.error());
-    listeners_.emplace(key, std::make_unique<Listening>(loop_, request.reply, std::move(*socket), path));
-    return request.reply.done({{"port", 0}});
+  Private with;
+  if (request.has("private")) {
+    const json& fields = request.fields["private"];
+    if (!fields.is_object()) throw BadRequest("'private' must be an object");
+    auto made = make_private(fields);
+    if (!made) return request.reply.error(made.error());
+    with = std::move(*made);
+    if (fields.contains("socket")) {
+      const std::string name = fields["socket"].is_string() ? fields["socket"].get<std::string>() : "";
+      if (!PrivateDirectory::valid_name(name)) throw BadRequest("'socket' must be a name");
+      return listen_unix(key, request, with->path() + "/" + name, with);
+    }
   }
+  if (request.has("path")) return listen_unix(key, request, request.bytes("path"), with);
   std::string host = request.bytes("host");
   auto port = static_cast<std::uint16_t>(request.number("port", 65535));
   if (host.empty() || host == "*") {
     Address v6, v4;
     parse_address("::", port, v6);  // takes IPv4 as well
     parse_address("0.0.0.0", port, v4);
-    return start_listening(key, request.reply, {v6, v4}, describe("*", port));
+    return start_listening(key, request.reply, {v6, v4}, describe("*", port), with);
   }
   resolving_.insert(key);
-  resolve(loop_, host, port, [this, key, host, port, reply = request.reply](Result<std::vector<Address>> addresses) {
+  resolve(loop_, host, port, [this, key, host, port, with, reply = request.reply](Result<std::vector<Address>> addresses) {
     if (!resolving_.erase(key)) return reply.event("closed");
     if (!addresses) return reply.error(addresses.error());
-    start_listening(key, reply, {addresses->front()}, describe(host, port));
+    start_listening(key, reply, {addresses->front()}, describe(host, port), with);
   });
 }
 
+void Sockets::listen_unix(Key key, const Request& request, const std::string& path, Private with) {
+  auto address = unix_address(path);
+  if (!address) return request.reply.error(address.error());
+  // Looked up before bind_unix tries the path: a connection out of nowhere would be handed to its owner.
+  bool ours = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& entry) { return entry.second->path() == path; });
+  if (ours) return request.reply.error(errno_error(path, EADDRINUSE));
+  auto socket = bind_unix(path, *address);
+  if (!socket) return request.reply.error(socket.error());
+  listeners_.emplace(key, std::make_unique<Listening>(loop_, request.reply, std::move(*socket), path, std::move(with)));
+  request.reply.done(with_path({{"port", 0}}, path));
+}
+
 // Binds the first address; the others only where the kernel does not have the first one's family.
-void Sockets::start_listening(Key key, const Reply& reply, const std::vector<Address>& addresses, const std::string& what) {
+void Sockets::start_listening(Key key, const Reply& reply, const std::vector<Address>& addresses, const std::string& what, Private with) {
   Result<FileDescriptor> socket = Error{ErrorKind::unavailable, what + ": no address"};
   for (const auto& address : addresses) {
     socket = bind_tcp(address, what);
@@ -263,8 +303,10 @@ void Sockets::start_listening(Key key, const Reply& reply, const std::vector<Add
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   ::getsockname(socket->get(), reinterpret_cast<sockaddr*>(&bound), &size);
-  listeners_.emplace(key, std::make_unique<Listening>(loop_, reply, std::move(*socket), ""));
-  reply.done({{"port", format_address(bound).second}});
+  json answer{{"port", format_address(bound).second}};
+  if (with) answer = with_path(std::move(answer), with->path());
+  listeners_.emplace(key, std::make_unique<Listening>(loop_, reply, std::move(*socket), "", std::move(with)));
+  reply.done(std::move(answer));
 }
 
 void Sockets::credit(const Request& request) {

@@ -13,6 +13,7 @@
 namespace berth::agent {
 
 class Listening;
+class PrivateDirectory;
 
 class Sockets {
  public:
@@ -27,7 +28,9 @@ class Sockets {
  private:
   static constexpr std::size_t kMaxListeners = 512;
   using Key = std::pair<std::uint64_t, std::uint64_t>;  // connection, operation
-  void start_listening(Key key, const Reply& reply, const std::vector<Address>& addresses, const std::string& what);
+  using Private = std::shared_ptr<PrivateDirectory>;
+  void listen_unix(Key key, const Request& request, const std::string& path, Private with);
+  void start_listening(Key key, const Reply& reply, const std::vector<Address>& addresses, const std::string& what, Private with);
 
   Loop& loop_;
   std::map<Key, std::unique_ptr<Listening>> listeners_;

@@ -27,7 +27,8 @@ Error errno_error(std::string_view message, int errno_value) {
     case ENOENT: kind = ErrorKind::not_found; break;
     case EACCES:
     case EPERM: kind = ErrorKind::denied; break;
-    case EEXIST: kind = ErrorKind::conflict; break;
+    case EEXIST:
+    case EADDRINUSE: kind = ErrorKind::conflict; break;
     case ECONNREFUSED:
     case EHOSTUNREACH:
     case ENETUNREACH: kind = ErrorKind::unavailable; break;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ip_network.hpp"
 #include "base/result.hpp"
 
 namespace berth {
@@ -21,6 +22,12 @@ struct ListenAddress {
 // "203.0.113.7:2222" or "[2001:db8::7]:2222".
 Result<ListenAddress> parse_listen_address(std::string_view text);
 std::string format_listen_address(const ListenAddress& address);
+
+// As MaxStartups of sshd_config(5): from `start` connections that have not logged in, new ones are dropped with a chance of `rate` percent, which
+// grows to 100 at `full`.
+struct Startups {
+  int start = 0, rate = 0, full = 0;
+};
 
 // One key as it holds now, in TOML. `given`: the file has it (perhaps with the value that is the default too).
 struct SettingInForce {
@@ -43,11 +50,17 @@ struct Settings {
     std::string public_host;            // as users type it; derived: the machine's host name
     std::int64_t public_port = 0;       // derived: the port of the first listen address
     std::chrono::seconds login_grace{}, keepalive_interval{};
-    std::int64_t keepalive_limit = 0, max_auth_tries = 0, max_startups = 0, max_connections_per_user = 0, max_channels = 0;
+    std::int64_t keepalive_limit = 0, max_auth_tries = 0, max_connections_per_user = 0, max_sessions_per_user = 0, max_channels = 0;
     std::vector<std::string> host_key_types;
     std::vector<std::string> env_allow;  // names; a final '*' matches any rest
+    std::vector<std::string> forwards;   // of "local", "remote", "unix", "agent", "x11"
     std::chrono::seconds keep_terminals{}, keep_terminals_most{};  // after their connection was lost
-    std::string banner;
+    std::string banner, message_of_the_day;
+    bool show_state = true;
+    Startups max_startups;
+    std::int64_t tries_slow_after = 0, tries_refuse_after = 0;  // failed logins of one address in tries_within
+    std::chrono::seconds tries_within{};
+    std::vector<IpNetwork> tries_exempt, proxy_protocol_from;
   } ssh;
 
   struct Web {

@@ -19,6 +19,7 @@ constexpr std::string_view kKeyTypes[] = {"ssh-ed25519",
                                           "sk-ssh-ed25519@openssh.com",
                                           "sk-ecdsa-sha2-nistp256@openssh.com"};
 
+constexpr std::string_view kForwards[] = {"local", "remote", "unix", "agent", "x11"};
 constexpr std::string_view kSelfService[] = {"list", "add", "rotate", "remove"};
 constexpr std::string_view kAuditCopies[] = {"none", "journald", "syslog"};
 
@@ -57,8 +58,20 @@ constexpr SettingsKey kKeys[] = {
     {"ssh", "keepalive_limit", read<&S::ssh, &S::Ssh::keepalive_limit>, "3", "Unanswered questions until a client counts as gone.",
      {1, 1000}},
     {"ssh", "max_auth_tries", read<&S::ssh, &S::Ssh::max_auth_tries>, "6", "Keys that a client may offer in one connection.", {1, 100}},
-    {"ssh", "max_startups", read<&S::ssh, &S::Ssh::max_startups>, "128", "Connections at once that have not logged in yet.", {1, 100000}},
+    {"ssh", "max_startups", read<&S::ssh, &S::Ssh::max_startups>, R"("64:30:128")",
+     "Connections at once that have not logged in yet: from 64 on new ones are dropped with a chance of 30 percent, which grows to all at 128.", {1, 100000}},
+    {"ssh", "tries_slow_after", read<&S::ssh, &S::Ssh::tries_slow_after>, "10",
+     "After so many failed logins of one address within tries_within its next ones have to wait, ever longer, up to 5 s.", {1, 1000000}},
+    {"ssh", "tries_refuse_after", read<&S::ssh, &S::Ssh::tries_refuse_after>, "100",
+     "After so many it is refused for a while. A network (IPv4 /24, IPv6 /48; an IPv6 address counts as its /64) may have four times as many.", {1, 1000000}},
+    {"ssh", "tries_within", read<&S::ssh, &S::Ssh::tries_within>, R"("10m")", "A failed login is forgotten after this; tries_refuse_after are, evenly, in this time.", {1, kDay}},
+    {"ssh", "tries_exempt", read<&S::ssh, &S::Ssh::tries_exempt>, R"(["127.0.0.0/8", "::1"])",
+     "Addresses and networks of which failed logins do not count: probes, balancers, bastions with many users."},
+    {"ssh", "proxy_protocol_from", read<&S::ssh, &S::Ssh::proxy_protocol_from>, "[]",
+     "Balancers that say by PROXY protocol version 2 for whom they connect; they must then say so on each connection."},
     {"ssh", "max_connections_per_user", read<&S::ssh, &S::Ssh::max_connections_per_user>, "256", "SSH connections of one user at once.",
+     {1, 100000}},
+    {"ssh", "max_sessions_per_user", read<&S::ssh, &S::Ssh::max_sessions_per_user>, "1024", "Shells and commands of one user at once, over all connections.",
      {1, 100000}},
     {"ssh", "max_channels", read<&S::ssh, &S::Ssh::max_channels>, "256", "Channels (shells, commands, tunnels) in one connection.",
      {1, 4096}},
@@ -67,11 +80,15 @@ constexpr SettingsKey kKeys[] = {
     {"ssh", "env_allow", read<&S::ssh, &S::Ssh::env_allow>,
      R"(["LANG", "LC_*", "TZ", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "NO_COLOR", "GIT_PROTOCOL", "EDITOR"])",
      "Environment variables that a client may set; a final * matches any rest."},
+    {"ssh", "forwards", read<&S::ssh, &S::Ssh::forwards>, R"(["local", "remote", "unix", "agent", "x11"])",
+     "Kinds of forward that are allowed: local (-L and -D to ports), remote (-R of ports), unix (Unix sockets, -L and -R), agent (-A), x11 (-X).", {0, 0, kForwards}},
     {"ssh", "keep_terminals", read<&S::ssh, &S::Ssh::keep_terminals>, R"("10m")",
      "A terminal whose connection was lost goes on for this long, for `berth attach`; 0s: it ends. Users may choose (BERTH_KEEP).", {0, 30 * kDay}},
     {"ssh", "keep_terminals_most", read<&S::ssh, &S::Ssh::keep_terminals_most>, R"("24h")", "The longest that a user may choose.",
      {0, 30 * kDay}},
     {"ssh", "banner", read<&S::ssh, &S::Ssh::banner>, R"("")", "Text that clients show before login; empty: none."},
+    {"ssh", "message_of_the_day", read<&S::ssh, &S::Ssh::message_of_the_day>, R"("")", "Text for people who open a shell; empty: none."},
+    {"ssh", "show_state", read<&S::ssh, &S::Ssh::show_state>, "true", "They are told in one line what their workspace does."},
 
     {"web", "listen", read<&S::web, &S::Web::listen>, R"(["0.0.0.0:8443", "[::]:8443"])", "Addresses of the portal."},
     {"web", "workspace_port_offset", read<&S::web, &S::Web::workspace_port_offset>, "1",

@@ -39,6 +39,8 @@ std::string read_value(std::int64_t& into, const toml::node& node, const Limits&
 std::string read_value(std::chrono::seconds& into, const toml::node& node, const Limits& limits);
 std::string read_value(std::filesystem::path& into, const toml::node& node, const Limits& limits);
 std::string read_value(std::vector<std::string>& into, const toml::node& node, const Limits& limits);
+std::string read_value(std::vector<IpNetwork>& into, const toml::node& node, const Limits& limits);
+std::string read_value(Startups& into, const toml::node& node, const Limits& limits);
 std::string read_value(std::vector<ListenAddress>& into, const toml::node& node, const Limits& limits);
 
 }  // namespace berth::config

@@ -120,6 +120,38 @@ std::string read_value(std::vector<std::string>& into, const toml::node& node, c
   });
 }
 
+std::string read_value(std::vector<IpNetwork>& into, const toml::node& node, const Limits&) {
+  into.clear();
+  return read_list(node, [&](const std::string& text) {
+    const auto network = parse_ip_network(text);
+    if (network.has_error()) return network.error().message;
+    into.push_back(*network);
+    return std::string();
+  });
+}
+
+std::string read_value(Startups& into, const toml::node& node, const Limits& limits) {
+  const std::string bad = "must be a whole number, or \"START:RATE:FULL\" such as \"64:30:128\" (RATE from 1 to 100 percent, START at most FULL)";
+  if (const auto number = node.value_exact<std::int64_t>()) {
+    if (*number < limits.min || *number > limits.max) return "must be between " + std::to_string(limits.min) + " and " + std::to_string(limits.max);
+    into = {static_cast<int>(*number), 100, static_cast<int>(*number)};
+    return "";
+  }
+  const auto text = node.value_exact<std::string>();
+  if (!text) return bad;
+  int* const fields[] = {&into.start, &into.rate, &into.full};
+  const char* at = text->data();
+  const char* const end = at + text->size();
+  for (int* field : fields) {
+    const auto [next, problem] = std::from_chars(at, end, *field);
+    const bool last = field == &into.full;
+    if (problem != std::errc() || (last ? next != end : next == end || *next != ':')) return bad;
+    at = next + (last ? 0 : 1);
+  }
+  if (into.start < limits.min || into.full > limits.max || into.start > into.full || into.rate < 1 || into.rate > 100) return bad;
+  return "";
+}
+
 std::string read_value(std::vector<ListenAddress>& into, const toml::node& node, const Limits&) {
   into.clear();
   const std::string problem = read_list(node, [&](const std::string& text) {

@@ -144,9 +144,10 @@ Result<void> Daemon::build() {
   auto keeper = workspaces::make_keeper_link(lanes_.front()->io.get_executor(), settings_.keeper.socket);
   environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper));
 
-  limits_ = std::make_unique<ConnectionLimits>(static_cast<int>(settings_.ssh.max_startups), static_cast<int>(settings_.ssh.max_connections_per_user));
+  limits_ = std::make_unique<ConnectionLimits>(limits_of(settings_.ssh));
   web::WebOptions options = web_options(settings_, version_);
-  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most, options.ssh_command()};
+  gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most, options.ssh_command(),
+                      settings_.ssh.forwards, settings_.ssh.message_of_the_day, settings_.ssh.show_state, settings_.ssh.proxy_protocol_from};
 
   web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *tokens_, *shares_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {

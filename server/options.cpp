@@ -16,7 +16,9 @@ auth::HostKeys::Tools host_key_tools() { return {ssh::generate_host_key, public_
 std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, const std::vector<auth::HostKey>& keys, const std::string& version) {
   auto options = std::make_shared<ssh::ServerOptions>();
   for (const auth::HostKey& key : keys) (key.active ? options->host_keys : options->announced_keys).push_back(key.private_key);
-  options->software_version = "Berth_" + version;
+  // OpenSSH's client uses eow@openssh.com and no-more-sessions@openssh.com only with servers whose name begins so; without the first,
+  // `ssh box yes | head` would never end.
+  options->software_version = "OpenSSH_compatible_Berth_" + version;
   options->login_grace = settings.ssh.login_grace;
   options->keepalive_interval = settings.ssh.keepalive_interval;
   options->keepalive_limit = static_cast<int>(settings.ssh.keepalive_limit);

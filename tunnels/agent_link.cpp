@@ -148,8 +148,8 @@ void LinkedProcess::resize(std::uint32_t columns, std::uint32_t rows, std::uint3
 
 class LinkedListener final : public Listener {
  public:
-  LinkedListener(std::shared_ptr<Handle> handle, Link::Asked asked, std::uint16_t port)
-      : handle_(std::move(handle)), op_(asked.op), operation_(std::move(asked.operation)), port_(port) {}
+  LinkedListener(std::shared_ptr<Handle> handle, Link::Asked asked, std::uint16_t port, std::string path)
+      : handle_(std::move(handle)), op_(asked.op), operation_(std::move(asked.operation)), port_(port), path_(std::move(path)) {}
   ~LinkedListener() override {
     operation_->abandoned = true;
     operation_->accepted.clear();
@@ -157,6 +157,7 @@ class LinkedListener final : public Listener {
     if (!operation_->ended) (*handle_)->tell({{"type", "close"}, {"op", op_}});
   }
   std::uint16_t port() const override { return port_; }
+  std::string path() const override { return path_; }
 
   asio::awaitable<Result<Accepted>> accept() override {
     auto operation = operation_;  // this object may go while it waits
@@ -174,6 +175,7 @@ class LinkedListener final : public Listener {
   std::uint64_t op_;
   std::shared_ptr<Operation> operation_;
   std::uint16_t port_;
+  std::string path_;
 };
 
 json encode_list(const std::vector<std::string>& list) {
@@ -296,6 +298,19 @@ class LinkedAgent final : public AgentLink {
     return listen(handle_, std::move(request));
   }
 
+  asio::awaitable<Result<std::unique_ptr<Listener>>> listen_private(std::string name) override {
+    json request{{"type", "listen"}, {"private", {{"socket", name}}}};
+    return listen(handle_, std::move(request), true);
+  }
+
+  asio::awaitable<Result<std::unique_ptr<Listener>>> listen_tcp_private(std::string host, std::uint16_t port,
+                                                                        std::map<std::string, std::string> files) override {
+    json encoded = json::object();
+    for (const auto& [name, text] : files) encoded[name] = wire::encode_bytes(text);
+    json request{{"type", "listen"}, {"host", wire::encode_bytes(host)}, {"port", port}, {"private", {{"files", std::move(encoded)}}}};
+    return listen(handle_, std::move(request), true);
+  }
+
   asio::awaitable<Result<std::string>> service(ServiceOptions options) override {
     auto handle = handle_;
     milliseconds limit = options.start_limit;
@@ -356,12 +371,15 @@ class LinkedAgent final : public AgentLink {
     co_return std::move(asked->operation->socket);
   }
 
-  static asio::awaitable<Result<std::unique_ptr<Listener>>> listen(std::shared_ptr<Handle> handle, json request) {
+  static asio::awaitable<Result<std::unique_ptr<Listener>>> listen(std::shared_ptr<Handle> handle, json request, bool with_path = false) {
     auto asked = co_await (*handle)->ask(std::move(request), Expected::nothing, Follows::connections, kAnswerLimit);
     if (!asked) co_return asked.error();
     auto port = number_of<std::uint16_t>(asked->fields(), "port");
-    if (!port) co_return broken_answer();
-    co_return std::make_unique<LinkedListener>(handle, std::move(*asked), *port);
+    std::string path = wire::decode_bytes(text_of(asked->fields(), "path")).value_or("");
+    // It becomes an environment variable of the workspace's own processes.
+    const bool usable = path.starts_with('/') && path.size() <= 256 && path.find('\0') == std::string::npos;
+    if (!port || (with_path && !usable)) co_return broken_answer();
+    co_return std::make_unique<LinkedListener>(handle, std::move(*asked), *port, std::move(path));
   }
 
   std::shared_ptr<Handle> handle_;
@@ -373,6 +391,10 @@ class LinkedAgent final : public AgentLink {
 asio::awaitable<Result<std::vector<TerminalInfo>>> AgentLink::terminals() { co_return std::vector<TerminalInfo>(); }
 asio::awaitable<Result<std::unique_ptr<Process>>> AgentLink::attach(AttachOptions) { co_return Error{ErrorKind::not_found, "there is no such terminal"}; }
 void AgentLink::end_terminal(const std::string&) {}
+asio::awaitable<Result<std::unique_ptr<Listener>>> AgentLink::listen_private(std::string) { co_return Error{ErrorKind::unavailable, "not offered"}; }
+asio::awaitable<Result<std::unique_ptr<Listener>>> AgentLink::listen_tcp_private(std::string, std::uint16_t, std::map<std::string, std::string>) {
+  co_return Error{ErrorKind::unavailable, "not offered"};
+}
 
 std::shared_ptr<AgentLink> make_agent_link(asio::any_io_executor executor, FileDescriptor socket, std::function<void()> on_closed) {
   auto link = std::make_shared<Link>(executor, std::move(socket), std::move(on_closed));

@@ -108,6 +108,8 @@ class Listener {
   virtual ~Listener() = default;
   // Where it listens: the port that was bound (0 was asked: the one chosen), or 0 for a Unix socket.
   virtual std::uint16_t port() const = 0;
+  // Of listen_private: the socket, or the directory of the files. Inside the workspace, absolute.
+  virtual std::string path() const { return ""; }
   struct Accepted {
     WorkspaceSocket socket;
     std::string peer_host;  // empty for a Unix socket
@@ -139,6 +141,10 @@ class AgentLink {
   virtual boost::asio::awaitable<Result<std::unique_ptr<Listener>>> listen_tcp(std::string host, std::uint16_t port) = 0;
   // Makes the socket with mode 0600; a socket that nobody listens on any more is replaced. It is removed with the Listener.
   virtual boost::asio::awaitable<Result<std::unique_ptr<Listener>>> listen_unix(std::string path) = 0;
+  // A socket `name` in a new directory with mode 0700, which goes with the Listener.
+  virtual boost::asio::awaitable<Result<std::unique_ptr<Listener>>> listen_private(std::string name);
+  // As listen_tcp, with such a directory that holds `files` (at most 4, of up to 4 KiB).
+  virtual boost::asio::awaitable<Result<std::unique_ptr<Listener>>> listen_tcp_private(std::string host, std::uint16_t port, std::map<std::string, std::string> files);
   // Starts a supervised service, or finds it running; answers with its Unix socket path once it accepts connections.
   // Requests for one name share one start, also from other lanes; Error{conflict} when it runs with another argv or env.
   // On failure the message ends with the last lines of its log.

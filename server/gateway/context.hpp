@@ -1,11 +1,13 @@
 // What one SSH connection works with. Everything here outlives the connection except the context itself, which its
 // coroutines share.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "auth/audit.hpp"
@@ -15,6 +17,7 @@
 #include "auth/permissions.hpp"
 #include "auth/refused_uses.hpp"
 #include "auth/sessions.hpp"
+#include "base/ip_network.hpp"
 #include "base/lane.hpp"
 #include "server/gateway/command_threads.hpp"
 #include "server/gateway/limits.hpp"
@@ -33,6 +36,11 @@ struct GatewayOptions {
   std::chrono::seconds keep_terminals{};       // after their connection was lost; 0: not at all
   std::chrono::seconds keep_terminals_most{};  // what a user may choose
   std::string ssh_command;             // "ssh -p 2222 gpu-box", in texts for users
+  std::vector<std::string> forwards;   // kinds that the site allows: "local", "remote", "unix", "agent", "x11"
+  std::string message_of_the_day;
+  bool show_state = true;
+  std::vector<IpNetwork> proxy_protocol_from;
+  bool allows_forward(std::string_view kind) const { return std::find(forwards.begin(), forwards.end(), kind) != forwards.end(); }
 };
 
 struct GatewayServices {

@@ -33,6 +33,7 @@ void append_string(std::string& out, std::string_view value) {
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, std::uint32_t port) {
   if (port > 65535) co_return Error{ErrorKind::invalid, "port is over 65535"};
+  if (!connection_->services.options.allows_forward("remote")) co_return Error{ErrorKind::denied, "the site does not allow remote forwards"};
   if (!connection_->permissions.may_listen(host, port)) co_return not_permitted(*connection_, name_of(host, port));
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
@@ -45,6 +46,7 @@ asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, st
 }
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_unix(std::string path) {
+  if (!connection_->services.options.allows_forward("unix")) co_return Error{ErrorKind::denied, "the site does not allow forwards of Unix sockets"};
   if (!connection_->permissions.may_listen_unix()) co_return not_permitted(*connection_, path);
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});

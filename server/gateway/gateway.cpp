@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "server/gateway/credentials.hpp"
 #include "server/gateway/forwards.hpp"
+#include "server/gateway/proxy_protocol.hpp"
 #include "server/gateway/session_channel.hpp"
 #include "server/gateway/spawn.hpp"
 #include "server/gateway/tunnel_channel.hpp"
@@ -28,6 +29,12 @@ std::string describe(const tcp::endpoint& endpoint) {
   asio::ip::address address = endpoint.address();
   if (address.is_v6() && address.to_v6().is_v4_mapped()) address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
   return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(endpoint.port());
+}
+
+// A line before the version, as RFC 4253 4.2 has it, for those who look; best effort.
+void say_and_close(tcp::socket socket) {
+  static constexpr std::string_view kLine = "Not allowed at this time\r\n";
+  (void)::send(socket.native_handle(), kLine.data(), kLine.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 // A refusal that says something about a known key, or a certificate of a trusted authority, gets a row; unknown names and keys are only
@@ -179,6 +186,8 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     if (!allowed || !request->is_signed) {
       const auth::Actor actor{decision.user.name, decision.user.role, client, decision.key.fingerprint};
       if (!allowed && known_key) note_refusal(services_, actor, last_why, request->is_signed);
+      // Whoever signs with a known key is its holder, and may know why it will not do; whoever only names one may not.
+      if (!allowed && known_key && request->is_signed) session->send_banner("berth: this login was refused: " + last_why + "\r\n");
       session->answer_auth(allowed);
       continue;
     }
@@ -195,11 +204,27 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
 asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::socket socket, ConnectionLimits::Place place) {
   const auto executor = co_await asio::this_coro::executor;
   const auto began = std::chrono::steady_clock::now();
-  boost::system::error_code ignored;
-  const std::string client = describe(socket.remote_endpoint(ignored)), server = describe(socket.local_endpoint(ignored));
   gateway.connections_.fetch_add(1, std::memory_order_relaxed);
   const std::shared_ptr<void> counted(nullptr, [&gateway](void*) { gateway.connections_.fetch_sub(1, std::memory_order_relaxed); });
 
+  const Result<ProxyHeader::Ends> ends = co_await connection_ends(socket, gateway.services_.options.proxy_protocol_from);
+  if (!ends) {
+    gateway.handshakes_failed_.fetch_add(1, std::memory_order_relaxed);
+    log_info("ssh.no_proxy_header", {{"error", ends.error().message}});
+    co_return;
+  }
+  const std::string client = describe(ends->client), server = describe(ends->server);
+  SourceTries::Attempt attempt = gateway.services_.limits.tries().begin(ends->client.address(), began);
+  if (attempt.refused()) {
+    gateway.refused_sources_.fetch_add(1, std::memory_order_relaxed);
+    log_info("ssh.source_refused", {{"from", client}});
+    say_and_close(std::move(socket));
+    co_return;
+  }
+  if (attempt.delay().count() > 0) {
+    asio::steady_timer wait(executor, attempt.delay());
+    co_await wait.async_wait(kTuple);
+  }
   auto session = co_await ssh::Session::handshake(std::move(socket), gateway.ssh_options_.load());
   if (!session) {
     gateway.handshakes_failed_.fetch_add(1, std::memory_order_relaxed);
@@ -207,7 +232,11 @@ asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::so
     co_return;
   }
   std::shared_ptr<Connection> connection = co_await gateway.log_in(lane, *session, client, server);
-  if (!connection) co_return;
+  if (!connection) {
+    attempt.failed((*session)->failed_auth_tries(), std::chrono::steady_clock::now());
+    co_return;
+  }
+  attempt.succeeded(std::chrono::steady_clock::now());
   gateway.login_latency_.observe(std::chrono::steady_clock::now() - began);
   place.give_back();
   const ConnectionLimits::Place user_place = gateway.services_.limits.of_user(connection->user.name);
@@ -247,6 +276,7 @@ std::string Gateway::metrics() const {
   return latency + line("berth_ssh_connections", "gauge", "SSH connections open now.", static_cast<std::uint64_t>(std::max(0, connections()))) +
          line("berth_ssh_accepted_total", "counter", "SSH connections accepted.", accepted_.load()) +
          line("berth_ssh_refused_startups_total", "counter", "SSH connections closed because too many had not logged in.", refused_full_.load()) +
+         line("berth_ssh_refused_sources_total", "counter", "SSH connections refused because logins from there failed too often.", refused_sources_.load()) +
          line("berth_ssh_failed_handshakes_total", "counter", "SSH connections that ended before they could log in.", handshakes_failed_.load()) +
          line("berth_ssh_logins_total", "counter", "Successful SSH logins.", logins_.load()) +
          line("berth_ssh_failed_logins_total", "counter", "SSH connections that ended without a login.", failed_logins_.load());

@@ -1,17 +1,30 @@
-// Counts of connections over all lanes: those that have not logged in yet (MaxStartups of sshd_config(5)) and those of each
-// user. Touched once at accept, login and end, so one mutex for all lanes is no bottleneck.
+// Counts over all lanes: connections that have not logged in yet (MaxStartups of sshd_config(5)), connections and sessions of each user.
+// Touched once at accept, login and end, so one mutex for all lanes is no bottleneck.
 #pragma once
 #include <map>
 #include <mutex>
 #include <string>
 
+#include "config/settings.hpp"
+#include "server/gateway/source_tries.hpp"
+
 namespace berth::server {
+
+struct LimitOptions {
+  Startups startups;
+  int connections_per_user = 0, sessions_per_user = 0;
+  SourceTries::Options tries;
+};
+LimitOptions limits_of(const Settings::Ssh& settings);
+
+// The chance, in percent, that a new connection is dropped while `waiting` others have not logged in.
+int drop_percent(const Startups& startups, int waiting);
 
 class ConnectionLimits {
  public:
-  ConnectionLimits(int max_startups, int max_per_user) : max_startups_(max_startups), max_per_user_(max_per_user) {}
+  explicit ConnectionLimits(LimitOptions options) : options_(std::move(options)), tries_(options_.tries) {}
 
-  // Held by a connection for as long as it counts; gives its place back when destroyed.
+  // Held by a connection or session for as long as it counts; gives its place back when destroyed.
   class Place {
    public:
     Place() = default;
@@ -23,20 +36,28 @@ class ConnectionLimits {
 
    private:
     friend class ConnectionLimits;
-    Place(ConnectionLimits* limits, std::string user) : limits_(limits), user_(std::move(user)) {}
+    using Users = std::map<std::string, int>;
+    Place(ConnectionLimits* limits, Users* users, std::string user) : limits_(limits), users_(users), user_(std::move(user)) {}
     ConnectionLimits* limits_ = nullptr;
-    std::string user_;  // empty: a place before login
+    Users* users_ = nullptr;  // none: a place before login
+    std::string user_;
   };
 
-  // An empty Place when the limit is reached.
-  Place before_login();
-  Place of_user(const std::string& user);
+  // An empty Place when the limit is reached, or by chance; `roll` is a random number from 0 to 99.
+  Place before_login(int roll = random_percent());
+  Place of_user(const std::string& user) { return take(connections_, user, options_.connections_per_user); }
+  Place session_of(const std::string& user) { return take(sessions_, user, options_.sessions_per_user); }
+  SourceTries& tries() { return tries_; }
 
  private:
+  static int random_percent();
+  Place take(Place::Users& users, const std::string& user, int most);
+
+  const LimitOptions options_;
+  SourceTries tries_;
   std::mutex mutex_;
-  const int max_startups_, max_per_user_;
   int startups_ = 0;
-  std::map<std::string, int> users_;
+  Place::Users connections_, sessions_;
 };
 
 }  // namespace berth::server

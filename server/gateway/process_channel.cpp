@@ -36,6 +36,10 @@ asio::awaitable<void> serve_requests(std::shared_ptr<Running> running) {
       running->process->resize(size->columns, size->rows, size->width_pixels, size->height_pixels);
     } else if (const auto* signal = std::get_if<ssh::SignalRequest>(&*request)) {
       running->process->signal(signal->name);
+    } else if (std::holds_alternative<ssh::BreakRequest>(*request)) {
+      known = !running->process->terminal().empty();  // a pty takes it and does nothing, as with sshd
+    } else if (std::holds_alternative<ssh::EowRequest>(*request)) {
+      running->relay->stop_output();
     } else {
       known = false;
     }

@@ -84,7 +84,10 @@ asio::awaitable<void> Relay::pump_in(std::shared_ptr<Relay> self) {
     if (*got == 0) break;
     // Once the target has closed its input, what else the client sends is dropped, so that it does not block on us; the
     // end comes from the target's exit or the client's close.
-    if (target_reads) target_reads = co_await pass_on(self, std::string_view(buffer.data(), *got));
+    if (target_reads) {
+      target_reads = co_await pass_on(self, std::string_view(buffer.data(), *got));
+      if (!target_reads && self->kind_ == Kind::pipes) self->channel_->send_eow();
+    }
     if (*got == buffer.size() && buffer.size() < kLargeBuffer) buffer.resize(kLargeBuffer);
   }
   self->end_input();
@@ -178,6 +181,10 @@ void Relay::close_descriptor(asio::posix::stream_descriptor& descriptor) {
   if (!descriptor.is_open()) return;
   FileDescriptor released(descriptor.release());
   if (kind_ == Kind::socket) tunnels::close_elsewhere(std::move(released));
+}
+
+void Relay::stop_output() {
+  if (kind_ == Kind::pipes) close_descriptor(output_);
 }
 
 void Relay::close() {

@@ -38,6 +38,8 @@ class Relay : public std::enable_shared_from_this<Relay> {
   boost::asio::awaitable<void> input_done();
   // The client has closed the channel: what it sent before still reaches the target, nothing more goes to the client.
   void client_left();
+  // The client takes no more output: a process gets EPIPE at its next write. Errors still go to the client. A terminal stays as it is.
+  void stop_output();
   // Closes every descriptor; pending operations end.
   void close();
   ~Relay() { close(); }

@@ -9,14 +9,15 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "auth/key_notices.hpp"
-#include "base/deadline.hpp"
 #include "base/human.hpp"
 #include "config/settings.hpp"
 #include "server/gateway/attach.hpp"
 #include "server/gateway/command_rights.hpp"
 #include "server/gateway/commands.hpp"
 #include "server/gateway/process_channel.hpp"
+#include "server/gateway/side_forwards.hpp"
 #include "server/gateway/spawn.hpp"
+#include "server/gateway/welcome.hpp"
 
 namespace berth::server {
 namespace asio = boost::asio;
@@ -25,7 +26,6 @@ namespace {
 constexpr std::string_view kKeepVariable = "BERTH_KEEP";
 constexpr std::size_t kMaxEnv = 128;                          // variables per channel
 constexpr std::size_t kMaxEnvBytes = 32 * 1024;               // names and values together
-constexpr std::chrono::milliseconds kAskTerminals{500};        // a login does not wait longer to tell what is still running
 
 // sftp-server lives where the image's distribution put it.
 constexpr const char* kSftpServer =
@@ -40,6 +40,7 @@ struct Wish {
   tunnels::ExecOptions exec;
   std::size_t env_bytes = 0;
   std::optional<std::chrono::seconds> keep;  // of a terminal whose connection is lost, as the user wants it
+  SideWish side;
 };
 
 // How long this user wants lost terminals to be kept: "off" or a duration, up to the site's limit.
@@ -87,6 +88,13 @@ asio::awaitable<std::optional<Wish>> read_wish(Connection& connection, ssh::Chan
         wish.exec.pty->rows = size->rows;
       }
       channel.reply(wish.exec.pty.has_value());
+    } else if (std::holds_alternative<ssh::AgentForwardRequest>(*request)) {
+      wish.side.agent = may_forward_agent(connection);
+      channel.reply(wish.side.agent);
+    } else if (auto* x11 = std::get_if<ssh::X11Request>(&*request)) {
+      const bool granted = may_forward_x11(connection, *x11);
+      if (granted) wish.side.x11 = std::move(*x11);
+      channel.reply(granted);
     } else if (std::holds_alternative<ssh::ShellRequest>(*request)) {
       wish.kind = "shell";
       co_return wish;
@@ -141,23 +149,6 @@ void describe_client(Connection& connection, tunnels::ExecOptions& exec) {
   exec.env["SSH_CLIENT"] = client + " " + client_port + " " + server_port;
 }
 
-// One line for a person who logs in again after a loss.
-asio::awaitable<void> tell_of_kept(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel,
-                                   std::shared_ptr<tunnels::AgentLink> link) {
-  const auto listed = co_await with_deadline(link->terminals(), kAskTerminals, "the workspace");
-  if (!listed) co_return;
-  std::size_t alone = 0;
-  Timestamp since;
-  for (const tunnels::TerminalInfo& terminal : *listed) {
-    if (terminal.ended || terminal.detached_since == Timestamp{}) continue;
-    ++alone;
-    if (since == Timestamp{} || terminal.detached_since < since) since = terminal.detached_since;
-  }
-  if (alone == 0) co_return;
-  const std::string what = alone == 1 ? "1 terminal, left " : std::to_string(alone) + " terminals, the first left ";
-  co_await say(channel, "You have " + what + human_age(since, connection->services.clock.now()) + " and still running: " + connection->services.options.ssh_command + " -t berth attach", true);
-}
-
 // Ends one channel for an administrator or a revocation: the client reads why.
 void kill_channel(const std::weak_ptr<ssh::Channel>& weak, const std::string& reason, const asio::any_io_executor& executor, bool has_pty) {
   const std::shared_ptr<ssh::Channel> channel = weak.lock();
@@ -189,10 +180,12 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
     co_return;
   }
   describe_client(*connection, wish.exec);
+  SideForwards side;  // ends with this session
+  co_await side.open(connection, *link, wish.side, wish.exec.env);
   // Unless the user says so, a command on a terminal ends with its client, as under sshd.
   const auto usual = wish.kind == "shell" ? connection->services.options.keep_terminals : std::chrono::seconds(0);
   if (has_pty) wish.exec.pty->keep = wish.keep.value_or(usual);
-  if (has_pty && wish.kind == "shell") co_await tell_of_kept(connection, channel, *link);
+  if (has_pty && wish.kind == "shell") co_await welcome(connection, channel, *link);
   auto started = co_await (*link)->exec(std::move(wish.exec));
   if (!started) {
     co_await fail_channel(channel, started.error().message, has_pty);
@@ -211,6 +204,11 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
 }  // namespace
 
 asio::awaitable<void> serve_session(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel) {
+  const ConnectionLimits::Place place = connection->services.limits.session_of(connection->user.name);
+  if (!place) {
+    channel->refuse(ssh::OpenFailure::resource_shortage, "You have too many sessions open; close some first.");
+    co_return;
+  }
   channel->confirm();
   std::optional<Wish> wish = co_await read_wish(*connection, *channel);
   if (!wish) co_return;

@@ -167,6 +167,12 @@ void ChannelImpl::send_eof() {
   connection_->send(PacketWriter(kMsgChannelEof).u32(remote_->id).bytes());
 }
 
+void ChannelImpl::send_eow() {
+  if (!writable() || eow_sent_ || eof_received_ || !connection_->client_version().starts_with("SSH-2.0-OpenSSH")) return;
+  eow_sent_ = true;
+  connection_->send(PacketWriter(kMsgChannelRequest).u32(remote_->id).string("eow@openssh.com").boolean(false).bytes());
+}
+
 void ChannelImpl::send_exit_status(std::uint32_t code) {
   if (!writable()) return;
   connection_->send(

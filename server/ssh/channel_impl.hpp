@@ -44,6 +44,7 @@ class ChannelImpl final : public Channel {
   boost::asio::awaitable<Result<std::size_t>> read(boost::asio::mutable_buffer into) override;
   boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr) override;
   void send_eof() override;
+  void send_eow() override;
   void send_exit_status(std::uint32_t code) override;
   void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) override;
   void close() override;
@@ -116,6 +117,7 @@ class ChannelImpl final : public Channel {
   bool close_received_ = false;
   bool client_disconnected_ = false;
   bool eof_sent_ = false;
+  bool eow_sent_ = false;
   bool close_wanted_ = false;
   bool close_sent_ = false;
   std::uint64_t bytes_in_ = 0;

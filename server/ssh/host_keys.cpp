@@ -32,8 +32,9 @@ struct Offer {
   ssh_bind_options_e option;
   const char* algorithms;
 };
-constexpr char kCiphers[] = "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com";
-constexpr char kMacs[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com";
+// CTR and the plain MACs are for libssh2 (curl, libgit2) up to 1.10, which has no others.
+constexpr char kCiphers[] = "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes128-ctr";
+constexpr char kMacs[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512";
 constexpr Offer kOffers[] = {
     {SSH_BIND_OPTIONS_KEY_EXCHANGE, "curve25519-sha256,curve25519-sha256@libssh.org"},
     {SSH_BIND_OPTIONS_CIPHERS_C_S, kCiphers},

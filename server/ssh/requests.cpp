@@ -72,6 +72,16 @@ constexpr Row<ChannelRequest> kChannelRequests[] = {
     {"signal", [](PacketReader& in) -> ChannelRequest { return SignalRequest{std::string(in.text())}; }},
     {"break", [](PacketReader& in) -> ChannelRequest { return BreakRequest{in.u32()}; }},
     {"auth-agent-req@openssh.com", [](PacketReader&) -> ChannelRequest { return AgentForwardRequest{}; }},
+    {"x11-req",
+     [](PacketReader& in) -> ChannelRequest {
+       X11Request x11;
+       x11.single_connection = in.boolean();
+       x11.protocol = in.text();
+       x11.cookie = in.text();
+       x11.screen = in.u32();
+       return x11;
+     }},
+    {"eow@openssh.com", [](PacketReader&) -> ChannelRequest { return EowRequest{}; }},
 };
 
 template <class T>

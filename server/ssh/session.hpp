@@ -68,9 +68,15 @@ struct WindowChange { std::uint32_t columns = 0, rows = 0, width_pixels = 0, hei
 struct SignalRequest { std::string name; };  // without "SIG", RFC 4254 6.9
 struct BreakRequest { std::uint32_t milliseconds = 0; };  // RFC 4335
 struct AgentForwardRequest {};               // auth-agent-req@openssh.com
+struct X11Request {                          // RFC 4254 6.3.1
+  bool single_connection = false;
+  std::string protocol, cookie;  // "MIT-MAGIC-COOKIE-1", hexadecimal; clients send a false one and check it themselves
+  std::uint32_t screen = 0;
+};
+struct EowRequest {};                        // eow@openssh.com: the client takes no more output
 struct UnknownRequest { std::string type; };
 using ChannelRequest = std::variant<PtyRequest, EnvRequest, ShellRequest, ExecRequest, SubsystemRequest, WindowChange,
-                                    SignalRequest, BreakRequest, AgentForwardRequest, UnknownRequest>;
+                                    SignalRequest, BreakRequest, AgentForwardRequest, X11Request, EowRequest, UnknownRequest>;
 
 // What the client asks to open; unknown types are refused inside the library (UNKNOWN_CHANNEL_TYPE).
 struct SessionOpen {};
@@ -113,6 +119,8 @@ class Channel {
   virtual boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr = false) = 0;
 
   virtual void send_eof() = 0;
+  // eow@openssh.com: nobody reads what the client sends any more. Only to clients that are OpenSSH, as sshd does.
+  virtual void send_eow() {}
   virtual void send_exit_status(std::uint32_t code) = 0;
   virtual void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) = 0;  // name without "SIG"
   // CHANNEL_CLOSE after everything written has been handed to the transport. Idempotent.
@@ -147,7 +155,7 @@ class Session {
   // The next global request that needs the layer above; answer with reply_global before taking the next.
   virtual boost::asio::awaitable<Result<GlobalRequest>> next_global_request() = 0;
   virtual void reply_global(bool success, std::optional<std::uint32_t> port = std::nullopt) = 0;
-  // Opens a channel to the client (forwarded-tcpip, forwarded-streamlocal@openssh.com, auth-agent@openssh.com).
+  // Opens a channel to the client (forwarded-tcpip, forwarded-streamlocal@openssh.com, auth-agent@openssh.com, x11).
   virtual boost::asio::awaitable<Result<std::shared_ptr<Channel>>> open_channel(std::string_view type, std::string_view type_specific_data) = 0;
 
   // SSH_MSG_DISCONNECT (RFC 4253 11.1) with an English text that the client prints; then closes. Idempotent.

@@ -149,5 +149,19 @@ TEST(Settings, TellWhatIsInForce) {
   EXPECT_EQ(given, 3u);
 }
 
+TEST(Settings, StartupsAndNetworks) {
+  const auto good = parse_settings("[ssh]\nmax_startups = \"5:50:9\"\nproxy_protocol_from = [\"10.0.0.0/8\", \"2001:db8::1\"]\n", "test");
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ(good->ssh.max_startups.start, 5);
+  EXPECT_EQ(good->ssh.max_startups.rate, 50);
+  EXPECT_EQ(good->ssh.max_startups.full, 9);
+  EXPECT_EQ(good->ssh.proxy_protocol_from.size(), 2u);
+  EXPECT_EQ(parse_settings("[ssh]\nmax_startups = 7\n", "test")->ssh.max_startups.rate, 100);
+  for (const char* bad : {"\"5:50\"", "\"5:50:9:1\"", "\"9:50:5\"", "\"5:0:9\"", "\"5:101:9\"", "\"a:b:c\"", "0", "\"\"", "\"5:50:999999999\""})
+    EXPECT_FALSE(parse_settings("[ssh]\nmax_startups = " + std::string(bad) + "\n", "test")) << bad;
+  for (const char* bad : {"10.0.0.1/8", "10.0.0.0/33", "example.org", "10.0.0.0/", "fe80::1%lo"})
+    EXPECT_FALSE(parse_settings("[ssh]\nproxy_protocol_from = [\"" + std::string(bad) + "\"]\n", "test")) << bad;
+}
+
 }  // namespace
 }  // namespace berth

@@ -66,6 +66,7 @@ std::vector<Request> channel_requests() {
       {"window-change", head("window-change").u32(100).u32(50).u32(0).u32(0).bytes()},
       {"signal", head("signal").string("INT").bytes()},
       {"break", head("break").u32(500).bytes()},
+      {"x11-req", head("x11-req").boolean(true).string("MIT-MAGIC-COOKIE-1").string("00ff").u32(2).bytes()},
   };
 }
 
@@ -84,8 +85,12 @@ TEST(ChannelRequests, HoldTheirFields) {
   EXPECT_EQ(std::get<ExecRequest>(parse_channel_request(requests[2].packet)->request).command, "ls -l");
   EXPECT_EQ(std::get<WindowChange>(parse_channel_request(requests[4].packet)->request).rows, 50u);
   EXPECT_EQ(std::get<BreakRequest>(parse_channel_request(requests[6].packet)->request).milliseconds, 500u);
-  const auto other = parse_channel_request(PacketWriter().u32(1).string("x11-req").boolean(false).raw("what ever").bytes());
-  EXPECT_EQ(std::get<UnknownRequest>(other->request).type, "x11-req");
+  const auto other = parse_channel_request(PacketWriter().u32(1).string("xon-xoff").boolean(false).raw("what ever").bytes());
+  EXPECT_EQ(std::get<UnknownRequest>(other->request).type, "xon-xoff");
+  const auto x11 = std::get<X11Request>(parse_channel_request(requests[7].packet)->request);
+  EXPECT_TRUE(x11.single_connection);
+  EXPECT_EQ(x11.protocol + " " + x11.cookie, "MIT-MAGIC-COOKIE-1 00ff");
+  EXPECT_EQ(x11.screen, 2u);
 }
 
 TEST(ChannelRequests, EveryTruncationIsAnError) {

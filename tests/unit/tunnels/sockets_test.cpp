@@ -135,5 +135,42 @@ TEST_F(Sockets, DroppingAListenerWithConnectionsWaitingIsNoBreach) {
   EXPECT_TRUE(link->alive());
 }
 
+TEST_F(Sockets, APrivateSocketGoesWithItsDirectory) {
+  auto listening = run(link->listen_private("agent"));
+  ASSERT_TRUE(listening) << listening.error().message;
+  const std::string path = (*listening)->path();
+  const std::string directory = path.substr(0, path.rfind('/'));
+  struct stat found{};
+  ASSERT_EQ(::stat(directory.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0700u);
+  EXPECT_TRUE(path.ends_with("/agent"));
+  auto connected = run(link->connect_unix(path));
+  ASSERT_TRUE(connected) << connected.error().message;
+  auto accepted = run((*listening)->accept());
+  ASSERT_TRUE(accepted);
+  listening->reset();
+  EXPECT_EQ(shell("while [ -e " + directory + " ]; do sleep 0.02; done; echo gone").out, "gone\n");
+  EXPECT_TRUE(link->alive());
+}
+
+TEST_F(Sockets, PrivateFilesLieBesideAListeningPort) {
+  const std::string cookie("c\0o\xffkie", 7);
+  auto listening = run(link->listen_tcp_private("localhost", 0, {{"Xauthority", cookie}}));
+  ASSERT_TRUE(listening) << listening.error().message;
+  EXPECT_NE((*listening)->port(), 0);
+  const std::string file = (*listening)->path() + "/Xauthority";
+  struct stat found{};
+  ASSERT_EQ(::stat(file.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0600u);
+  std::ifstream in(file);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), cookie);
+  auto taken = run(link->listen_tcp_private("localhost", (*listening)->port(), {{"Xauthority", cookie}}));
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().kind, ErrorKind::conflict);
+  EXPECT_FALSE(run(link->listen_private("../evil")));
+  listening->reset();
+  EXPECT_EQ(shell("while [ -e " + file + " ]; do sleep 0.02; done; echo gone").out, "gone\n");
+}
+
 }  // namespace
 }  // namespace berth::tunnels

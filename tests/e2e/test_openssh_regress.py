@@ -1,0 +1,49 @@
+"""OpenSSH's own regression scripts (Debian: openssh-tests) against Berth; docs/openssh-tests.md says of each script whether it applies."""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+
+import pytest
+
+from berthbox import ROOT, Box
+
+SCRIPTS = pathlib.Path("/usr/lib/openssh/regress")
+TABLE = ROOT / "docs" / "openssh-tests.md"
+PASSES = re.findall(r"^\| `([a-z0-9-]+)` \| passes", TABLE.read_text(), re.MULTILINE)
+# Those that wait for long or bind ports that others use: by hand, `BERTH_OPENSSH_ALL=1`.
+SHORT = [name for name in PASSES if os.environ.get("BERTH_OPENSSH_ALL") or f"| `{name}` | passes (by hand)" not in TABLE.read_text()]
+
+pytestmark = [pytest.mark.skipif(not (SCRIPTS / "transfer.sh").exists(), reason="not installed (scripts/setup): openssh-tests"), pytest.mark.timeout(900)]
+
+
+def test_every_script_has_its_line_in_the_table():
+    """docs/openssh-tests.md speaks of every script."""
+    written = set(re.findall(r"`([a-z0-9-]+)`", TABLE.read_text()))
+    helpers = {"test-exec", "run-tests", "ssh2putty", "scp-ssh-wrapper", "sshd-log-wrapper", "valgrind-unit"}
+    assert {path.stem for path in SCRIPTS.glob("*.sh")} - written - helpers == set()
+
+
+def test_scripts_pass():
+    """Every script that the table says passes does: each in a folder of its own, some at once."""
+    berth = Box(engine="process", prefix="berth-regress.")
+    try:
+        berth.up()
+        berth.client().run("true", timeout=180)
+
+        def one(name):
+            folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=berth.dir))
+            folder.chmod(0o777)
+            env = {**os.environ, "BERTH_PORT": str(berth.ssh_port), "BERTH_USER": "ada", "BERTH_KEY": str(berth.key)}
+            done = subprocess.run(["sh", ROOT / "tests/openssh/test-exec.sh", folder, SCRIPTS / f"{name}.sh"], env=env, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=800, errors="replace")
+            return "" if done.returncode == 0 and "FAIL" not in done.stdout else f"{name}: {done.returncode}\n{done.stdout[-1500:]}"
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            wrong = [text for text in pool.map(one, SHORT) if text]
+        assert wrong == [], "\n".join(wrong)
+    finally:
+        berth.destroy()
