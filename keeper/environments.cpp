@@ -155,7 +155,7 @@ asio::awaitable<Result<json>> Environments::build(std::string user, json request
   log_info("keeper.build", {{"user", user}, {"action", action}});
   Result<json> result = Error{ErrorKind::invalid, "berth-keeper knows no such build"};
   if (action == "solve" || action == "adopt") result = co_await solve(user, std::move(request), *home, on_event);
-  if (action == "install" || action == "verify") result = co_await install(user, std::move(request), *home, on_event);
+  else if (action == "install" || action == "verify") result = co_await install(user, std::move(request), *home, on_event);
   store_.end_build(user);
   asio::post(looker_, [this] { store_.empty_trash(); });
   if (result.has_error()) log_warn("keeper.build_failed", {{"user", user}, {"action", action}, {"error", result.error().message.substr(0, 500)}});
