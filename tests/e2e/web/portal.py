@@ -55,7 +55,8 @@ def wait_for_lab(page, part="#jp-main-dock-panel"):
         with contextlib.suppress(TimeoutError):
             page.locator(part).wait_for(timeout=25_000)
             return
-        page.goto(page.url)
+        with contextlib.suppress(Error):  # the page of a start may be turning into JupyterLab at this very moment
+            page.goto(page.url)
     page.locator(part).wait_for()
 
 

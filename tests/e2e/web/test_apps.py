@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from berthbox import Box, gone, wait_until
-from portal import Portal, cookies, fetch
+from portal import fetch, wait_for_lab
 
 DOMAIN = "apps.localhost"
 
@@ -188,7 +188,7 @@ def test_jupyter_has_its_own_origin(portal, page):
     with page.expect_popup() as popup:
         page.get_by_role("article", name="main", exact=True).get_by_role("link", name="Open Jupyter").click()
     lab = popup.value
-    lab.locator("#jp-main-dock-panel").wait_for(timeout=120_000)
+    wait_for_lab(lab)
     assert lab.url.startswith(origin(portal, "jupyter") + "/w/ada/main/jupyter/lab"), lab.url
     lab.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
     lab.get_by_text("(ipykernel) | Idle").wait_for(timeout=120_000)
