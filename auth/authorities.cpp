@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "auth/authority_rows.hpp"
 #include "base/encoding.hpp"
@@ -113,6 +114,15 @@ CertificateDecision Authorities::judge(SQLite::Database& reader, std::string_vie
 
 CertificateDecision Authorities::decide(SQLite::Database& reader, std::string_view user, std::string_view blob, std::string_view address) const {
   return judge(reader, user, blob, address, true);
+}
+
+bool Authorities::asked_for_with(SQLite::Database& reader, std::string_view certificate, std::string_view key_fingerprint) const {
+  constexpr std::string_view kOurs = "berth serial ";
+  if (!certificate.starts_with(kOurs)) return false;
+  std::int64_t serial = 0;
+  const std::string_view rest = certificate.substr(kOurs.size());
+  if (std::from_chars(rest.data(), rest.data() + rest.size(), serial).ec != std::errc{}) return false;
+  return any(reader, "SELECT 1 FROM issued_certificates WHERE serial = ? AND by_key = ?", serial, key_fingerprint);
 }
 
 void Authorities::note_use(const std::string& session_id, std::string user, std::string blob, std::string address) {

@@ -81,6 +81,8 @@ class Authorities {
   void note_use(const std::string& session_id, std::string user, std::string blob, std::string address);
   void forget_use(const std::string& session_id);
   std::vector<std::string> broken_uses(SQLite::Database& reader) const;
+  // Is `certificate` (as SessionRecord has it) one of our own that was asked for with this key?
+  bool asked_for_with(SQLite::Database& reader, std::string_view certificate, std::string_view key_fingerprint) const;
 
  private:
   struct Use {

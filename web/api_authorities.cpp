@@ -183,10 +183,9 @@ asio::awaitable<ApiReply> post_certificate(ApiCall& call) {
   const auto public_key = call.text("public_key"), user = call.text("user", call.caller.actor.name);
   if (!public_key) co_return public_key.error();
   if (!user) co_return user.error();
-  const auto lifetime = call.body.find("lifetime_s");
-  if (lifetime != call.body.end() && !lifetime->is_number_unsigned()) co_return Error{ErrorKind::invalid, "'lifetime_s' is a whole number of seconds"};
-  const std::int64_t seconds = lifetime == call.body.end() ? 0 : lifetime->get<std::int64_t>();
-  auto issued = co_await authorities->issue(call.caller.actor, *user, *public_key, std::chrono::seconds(seconds));
+  const auto lifetime = call.number("lifetime_s");
+  if (!lifetime) co_return lifetime.error();
+  auto issued = co_await authorities->issue(call.caller.actor, *user, *public_key, std::chrono::seconds(lifetime->value_or(0)));
   if (!issued) co_return issued.error();
   co_return json_response({{"certificate", issued->line},
                            {"user", issued->user},

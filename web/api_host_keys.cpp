@@ -42,13 +42,12 @@ asio::awaitable<ApiReply> post_host_key(ApiCall& call) {
   if (!keys) co_return no_host_keys();
   const auto type = call.text("type");
   if (!type) co_return type.error();
-  const auto overlap = call.body.find("overlap_s");
-  if (overlap != call.body.end() && !overlap->is_number_unsigned()) co_return Error{ErrorKind::invalid, "'overlap_s' is a whole number of seconds"};
-  const std::int64_t seconds = overlap == call.body.end() ? kDefaultOverlap : overlap->get<std::int64_t>();
+  const auto overlap = call.number("overlap_s");
+  if (!overlap) co_return overlap.error();
   // An RSA key takes up to seconds: not on a lane.
   auto made = co_await asio::co_spawn(call.lane.shared.background, generate(*keys, *type), asio::use_awaitable);
   if (!made) co_return made.error();
-  auto key = co_await keys->rotate(call.caller.actor, *type, std::move(*made), std::chrono::seconds(seconds));
+  auto key = co_await keys->rotate(call.caller.actor, *type, std::move(*made), std::chrono::seconds(overlap->value_or(kDefaultOverlap)));
   if (!key) co_return key.error();
   co_return json_response(to_json(*key), 201);
 }

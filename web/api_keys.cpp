@@ -1,4 +1,5 @@
 // Keys of users: what they are, what would end with them, and their change.
+#include "auth/authorities.hpp"
 #include "auth/key_clock.hpp"
 #include "auth/key_notices.hpp"
 #include "auth/sessions.hpp"
@@ -59,6 +60,12 @@ asio::awaitable<ApiReply> all_keys(ApiCall& call) {
   co_return json_response({{"items", keys_json(call, page.rows)}, {"next", page.next == 0 ? nlohmann::json(nullptr) : nlohmann::json(page.next)}});
 }
 
+// A session by a certificate that was asked for with this key ends with it too.
+bool rests_on_key(const ApiCall& call, const auth::SessionRecord& session, const auth::Key& key) {
+  const auth::Authorities* authorities = call.lane.services().authorities;
+  return authorities && authorities->asked_for_with(*call.lane.reader, session.certificate, key.fingerprint);
+}
+
 }  // namespace
 
 asio::awaitable<ApiReply> get_keys(ApiCall& call) {
@@ -81,7 +88,7 @@ asio::awaitable<ApiReply> get_key_impact(ApiCall& call) {
   const auto& services = call.lane.services();
   nlohmann::json sessions = nlohmann::json::array(), browsers = nlohmann::json::array(), addresses = nlohmann::json::array(), others = nlohmann::json::array();
   for (const auth::SessionRecord& row : services.sessions.live())
-    if (row.key_fingerprint == key->fingerprint) sessions.push_back(to_json(row));
+    if (row.key_fingerprint == key->fingerprint || rests_on_key(call, row, *key)) sessions.push_back(to_json(row));
   const std::string current = call.caller.login ? call.caller.login->session.id : std::string();
   for (const auth::WebSession& session : services.logins.list(*call.lane.reader, key->user))
     if (session.key_fingerprint == key->fingerprint) browsers.push_back(to_json(session, current));
@@ -104,12 +111,11 @@ asio::awaitable<ApiReply> post_key(ApiCall& call) {
   if (!line) co_return line.error();
   const auto expires_at = parse_expiry(call);
   if (!expires_at) co_return expires_at.error();
-  const auto dry_run = call.body.find("dry_run");
-  if (dry_run != call.body.end() && !dry_run->is_boolean()) co_return Error{ErrorKind::invalid, "'dry_run' is not true or false"};
-  const bool only_try = dry_run != call.body.end() && dry_run->get<bool>();
-  auto added = co_await call.lane.services().directory.add_key(call.caller.actor, call.params[0], *line, *expires_at, only_try);
+  const auto dry_run = call.flag("dry_run", false);
+  if (!dry_run) co_return dry_run.error();
+  auto added = co_await call.lane.services().directory.add_key(call.caller.actor, call.params[0], *line, *expires_at, *dry_run);
   if (!added) co_return added.error();
-  co_return json_response(key_json(call, *added), only_try ? 200 : 201);
+  co_return json_response(key_json(call, *added), *dry_run ? 200 : 201);
 }
 
 asio::awaitable<ApiReply> post_rotation(ApiCall& call) {

@@ -184,6 +184,8 @@ def test_certificates_for_hours(clocked):
     assert by_certificate.ssh("box", "true", check=False).returncode == 255
     certify()
     running = held(by_certificate, "sleep 600")
+    impact = api(box, "GET", key_path(fingerprint(asker.key)) + "/impact")[1]
+    assert {session["key_fingerprint"] for session in impact["sessions"]} >= {fingerprint(travel)}
     assert box.berth("key", "revoke", fingerprint(asker.key))["ended_sessions"] >= 1
     _, said = cut(running, within=60)
     assert "certificate is not accepted any more" in said

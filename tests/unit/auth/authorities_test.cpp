@@ -113,6 +113,10 @@ TEST_F(AuthoritiesTest, IssuesForTheOwnerOfAKeyInForce) {
   ASSERT_TRUE(issued.has_value()) << issued.error().message;
   EXPECT_EQ(issued->valid_before - clock.now(), std::chrono::hours(8));
   EXPECT_TRUE(decide(blob_of_line(issued->line)).allowed) << decide(blob_of_line(issued->line)).why;
+  const std::string shown = decide(blob_of_line(issued->line)).certificate;
+  EXPECT_TRUE(authorities.asked_for_with(*reader, shown, own.fingerprint)) << shown;
+  EXPECT_FALSE(authorities.asked_for_with(*reader, shown, "SHA256:other"));
+  EXPECT_FALSE(authorities.asked_for_with(*reader, "corp serial 1 id x", own.fingerprint));
   // The key that asked for it, revoked, takes it along; also when somebody else has that key later.
   ASSERT_TRUE(run_coroutine(directory.revoke_key(admin, own.fingerprint)).has_value());
   EXPECT_EQ(decide(blob_of_line(issued->line)).why, "the key that asked for it is not good any more");
