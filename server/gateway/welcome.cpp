@@ -24,7 +24,10 @@ asio::awaitable<void> tell_state(std::shared_ptr<Connection> connection, std::sh
                                  std::shared_ptr<tunnels::AgentLink> link) {
   const auto report = co_await with_deadline(link->report(), kAsk, "the workspace");
   if (!report) co_return;
-  const std::string text = "Workspace " + connection->workspace.name + ": " + counted(number_of(*report, "processes"), "program") + ", " + counted(number_of(*report, "sessions"), "session") + ", " + human_bytes(number_of(*report, "memory_bytes")) + " of memory in use.";
+  const std::uint64_t programs = number_of(*report, "processes"), sessions = number_of(*report, "sessions");
+  if (programs == 0) co_return;  // an engine that does not count
+  const std::string text = "Workspace " + connection->workspace.name + ": " + counted(programs, "program") + ", " + counted(sessions, "session") + ", " +
+                           human_bytes(number_of(*report, "memory_bytes")) + " of memory in use.";
   co_await say(channel, text, true);
 }
 
