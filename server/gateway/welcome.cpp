@@ -25,9 +25,12 @@ asio::awaitable<void> tell_state(std::shared_ptr<Connection> connection, std::sh
   const auto report = co_await with_deadline(link->report(), kAsk, "the workspace");
   if (!report) co_return;
   const std::uint64_t programs = number_of(*report, "processes"), sessions = number_of(*report, "sessions");
-  if (programs == 0) co_return;  // an engine that does not count
-  const std::string text = "Workspace " + connection->workspace.name + ": " + counted(programs, "program") + ", " + counted(sessions, "session") + ", " +
-                           human_bytes(number_of(*report, "memory_bytes")) + " of memory in use.";
+  std::string text = "Workspace " + connection->workspace.name + ": ";
+  if (programs == 0) {
+    text += "nothing else runs in it.";
+  } else {
+    text += counted(programs, "program") + ", " + counted(sessions, "session") + ", " + human_bytes(number_of(*report, "memory_bytes")) + " of memory in use.";
+  }
   co_await say(channel, text, true);
 }
 
