@@ -66,8 +66,7 @@ asio::awaitable<Response> cross(LaneServer& lane, Connection& client, Target tar
   if (!crossed || crossed->place != place_of(target)) co_return error_for(head, 403, "Link not valid", refused);
   Response response = redirect_response(*to);
   response.headers.emplace_back("Set-Cookie", make_cookie(kAppCookie, crossed->cookie, lane.shared.options.session_lifetime));
-  response.headers.emplace_back("Set-Cookie", make_cookie(kAskCookie, "", std::chrono::seconds(0)));
-  co_return response;
+  co_return response;  // the secret stays: other tabs may be on their way with it
 }
 
 ProxyPlan plan_for(const LaneServer& lane, const Connection& client, const Target& target) {

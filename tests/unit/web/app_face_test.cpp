@@ -84,6 +84,19 @@ TEST_F(Apps, ACodeWorksOnlyInTheBrowserThatAsked) {
   EXPECT_EQ(get_host(host, planted, "Cookie: " + pair_of(again.field("Set-Cookie")) + "\r\n").status, 302);
 }
 
+TEST_F(Apps, TabsThatOpenTogetherAllArrive) {
+  const Answer first = get_host(host, "/1", kPage);
+  const std::string secret = "Cookie: " + pair_of(first.field("Set-Cookie")) + "\r\n";
+  const Answer second = get_host(host, "/2", kPage + secret);
+  EXPECT_EQ(pair_of(second.field("Set-Cookie")), pair_of(first.field("Set-Cookie")));
+  for (const Answer* away : {&first, &second}) {
+    const Answer portal = get(path_of(away->field("Location")), cookie_line(ada));
+    const Answer there = get_host(host, path_of(portal.field("Location")), secret);
+    EXPECT_EQ(there.status, 302);
+    EXPECT_EQ(there.fields("Set-Cookie").size(), 1u);  // and the secret stays for the other
+  }
+}
+
 TEST_F(Apps, ACodeWorksOnlyForTheApplicationItWasMadeFor) {
   walk(host, ada);
   const Answer again = get_host(host, "/", kPage);
