@@ -29,7 +29,7 @@ const Started* Upstreams::ready(const workspaces::WorkspaceId& id, bool with_jup
 void Upstreams::remember(const workspaces::WorkspaceId& id, const Started& started) {
   Known& known = known_[id];
   const bool keep_jupyter = known.started.link == started.link && !started.jupyter;
-  auto jupyter = keep_jupyter ? std::move(known.started.jupyter) : started.jupyter;
+  auto jupyter = keep_jupyter ? known.started.jupyter : started.jupyter;
   known.started = Started{started.link, std::move(jupyter)};
   known.last_used = std::chrono::steady_clock::now();
 }
