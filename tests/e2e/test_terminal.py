@@ -20,6 +20,7 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm-256color"
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it is ignored in what nohup has started
             os.execvp("ssh", client.argv("-t", "box", *command))
         self.resize(rows, columns)
         self.seen = ""
