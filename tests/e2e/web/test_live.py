@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from berthbox import make_key, wait_until
+from berthbox import gone, make_key, wait_until
 
 
 def test_sessions_come_and_go_by_themselves(portal, ada):
@@ -76,7 +76,9 @@ def test_a_page_comes_back_after_a_loss(portal, box, new_user):
     card = page.get_by_role("article", name="main", exact=True)
     card.get_by_text("Stopped").wait_for()
     page.evaluate("document.kept = true")
-    os.kill(box.pid("berthd"), signal.SIGKILL)
+    berthd = box.pid("berthd")
+    os.kill(berthd, signal.SIGKILL)
+    wait_until(lambda: gone(berthd), "berthd has ended")
     page.get_by_text("No connection to Berth").wait_for()
     box.up()
     page.get_by_text("No connection to Berth").wait_for(state="detached", timeout=60_000)
