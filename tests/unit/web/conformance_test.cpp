@@ -252,7 +252,8 @@ TEST_F(Conformance, WebSocketSubprotocolsAndExtensionsPass) {
 // RFC 6455 5: fragments, control frames in between, compressed ones, every close code: bytes, as they are.
 TEST_F(Conformance, WebSocketFramesPassUntouched) {
   auto [browser, inside] = open_websocket();
-  std::string frames("\x01\x82\x01\x02\x03\x04\x49\x6b\x89\x80\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x21\xc1\x83\x00\x00\x00\x00\xaa\x00\x00", 33);
+  using namespace std::string_literals;
+  const std::string frames = "\x01\x82\x01\x02\x03\x04\x49\x6b\x89\x80\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x21\xc1\x83\x00\x00\x00\x00\xaa\x00\x00"s;
   browser.send(frames);
   EXPECT_EQ(inside.receive_exactly(frames.size()), frames);
   const std::string back = websocket_frame(Opcode::ping, "are you there") + websocket_frame(Opcode::text, "yes") + websocket_close(4321, "an application's own code");
