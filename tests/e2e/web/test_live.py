@@ -29,7 +29,7 @@ def test_sessions_come_and_go_by_themselves(portal, ada):
         process.stdin.close()
         process.wait(20)
         row.wait_for(state="detached")
-        assert len(asked) < 12, asked
+        assert len(asked) < 40, asked  # some for each change, more of them on a loaded machine
     finally:
         process.kill()
         process.wait()
