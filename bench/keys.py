@@ -72,10 +72,12 @@ class Side:
         (self.box.state / "berthd.pid").write_text(f"{process.pid}\n")
         self.process = process
         while True:
+            # Not by its TCP port: knocking again and again at a free port, a client may end up connected with itself.
             try:
-                socket.create_connection(("127.0.0.1", self.box.ssh_port), timeout=5).close()
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(self.box.state / "admin.sock"))
                 return time.perf_counter() - began
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, FileNotFoundError):
                 assert process.poll() is None, self.box.logs()
                 time.sleep(0.002)
 
