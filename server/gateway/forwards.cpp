@@ -15,9 +15,12 @@ constexpr std::size_t kMaxForwards = 64;  // listeners of one connection
 
 std::string name_of(const std::string& host, std::uint32_t port) { return host + ":" + std::to_string(port); }
 
-Error not_permitted(const Connection& connection, const std::string& where) {
-  connection.note_refused_forward("on " + where, "the key or certificate does not allow it");
-  return {ErrorKind::denied, "the key or certificate does not allow this forward"};
+constexpr char kNotByKey[] = "the key or certificate does not allow it";
+constexpr char kNotBySite[] = "the site does not allow this kind of forward";
+
+Error refuse(const Connection& connection, const std::string& where, const char* why) {
+  connection.note_refused_forward("on " + where, why);
+  return {ErrorKind::denied, why};
 }
 
 void append_uint32(std::string& out, std::uint32_t value) {
@@ -33,8 +36,8 @@ void append_string(std::string& out, std::string_view value) {
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, std::uint32_t port) {
   if (port > 65535) co_return Error{ErrorKind::invalid, "port is over 65535"};
-  if (!connection_->services.options.allows_forward("remote")) co_return Error{ErrorKind::denied, "the site does not allow remote forwards"};
-  if (!connection_->permissions.may_listen(host, port)) co_return not_permitted(*connection_, name_of(host, port));
+  if (!connection_->services.options.allows_forward("remote")) co_return refuse(*connection_, name_of(host, port), kNotBySite);
+  if (!connection_->permissions.may_listen(host, port)) co_return refuse(*connection_, name_of(host, port), kNotByKey);
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
   if (!link) co_return link.error();
@@ -46,8 +49,8 @@ asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, st
 }
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_unix(std::string path) {
-  if (!connection_->services.options.allows_forward("unix")) co_return Error{ErrorKind::denied, "the site does not allow forwards of Unix sockets"};
-  if (!connection_->permissions.may_listen_unix()) co_return not_permitted(*connection_, path);
+  if (!connection_->services.options.allows_forward("unix")) co_return refuse(*connection_, path, kNotBySite);
+  if (!connection_->permissions.may_listen_unix()) co_return refuse(*connection_, path, kNotByKey);
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
   if (!link) co_return link.error();

@@ -72,6 +72,13 @@ asio::awaitable<void> serve_one(std::shared_ptr<Connection> connection, tunnels:
   connection->services.sessions.close(live, std::move(outcome));
 }
 
+bool may_forward(const Connection& connection, bool by_key, const char* kind) {
+  const bool by_site = connection.services.options.allows_forward(kind);
+  if (!by_key) connection.note_refused_forward(std::string("of ") + kind, "the key or certificate does not allow it");
+  else if (!by_site) connection.note_refused_forward(std::string("of ") + kind, "the site does not allow this kind of forward");
+  return by_key && by_site;
+}
+
 }  // namespace
 
 struct SideForwards::Listening {
@@ -92,12 +99,10 @@ struct SideForwards::Listening {
   }
 };
 
-bool may_forward_agent(const Connection& connection) {
-  return connection.permissions.agent_forwarding && connection.services.options.allows_forward("agent");
-}
+bool may_forward_agent(const Connection& connection) { return may_forward(connection, connection.permissions.agent_forwarding, "agent"); }
 
 bool may_forward_x11(const Connection& connection, const ssh::X11Request& request) {
-  return connection.permissions.x11_forwarding && connection.services.options.allows_forward("x11") && !xauthority(request, kFirstDisplay).empty();
+  return may_forward(connection, connection.permissions.x11_forwarding, "x11") && !xauthority(request, kFirstDisplay).empty();
 }
 
 std::string xauthority(const ssh::X11Request& request, unsigned number) {

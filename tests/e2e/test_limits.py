@@ -144,3 +144,6 @@ def test_message_of_the_day(limited):
     assert (script.stdout, script.stderr) == ("only this\n", "")
     command = ada.ssh("-tt", "box", "true", check=False)
     assert "Maintenance" not in command.stdout + command.stderr
+    rows = wait_until(lambda: [row for row in limited.items("audit", "tail", "--user", "ada", "--action", "ssh.forward", "--limit", "100")
+                               if row["outcome"] == "the site does not allow this kind of forward"], "the refusals are in the audit trail")
+    assert {"ada on /tmp/no.sock", "ada to /tmp/no.sock"} <= {row["object"] for row in rows}
