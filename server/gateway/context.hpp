@@ -58,6 +58,10 @@ struct GatewayServices {
   auth::Authorities& authorities;
 };
 
+// Why a forward was not allowed, as the audit trail says it.
+inline constexpr char kNotByKey[] = "the key or certificate does not allow it";
+inline constexpr char kNotBySite[] = "the site does not allow this kind of forward";
+
 // A lane with the store's reader that belongs to it.
 struct ServerLane {
   Lane& lane;

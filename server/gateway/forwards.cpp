@@ -15,9 +15,6 @@ constexpr std::size_t kMaxForwards = 64;  // listeners of one connection
 
 std::string name_of(const std::string& host, std::uint32_t port) { return host + ":" + std::to_string(port); }
 
-constexpr char kNotByKey[] = "the key or certificate does not allow it";
-constexpr char kNotBySite[] = "the site does not allow this kind of forward";
-
 Error refuse(const Connection& connection, const std::string& where, const char* why) {
   connection.note_refused_forward("on " + where, why);
   return {ErrorKind::denied, why};

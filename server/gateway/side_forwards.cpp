@@ -74,8 +74,7 @@ asio::awaitable<void> serve_one(std::shared_ptr<Connection> connection, tunnels:
 
 bool may_forward(const Connection& connection, bool by_key, const char* kind) {
   const bool by_site = connection.services.options.allows_forward(kind);
-  if (!by_key) connection.note_refused_forward(std::string("of ") + kind, "the key or certificate does not allow it");
-  else if (!by_site) connection.note_refused_forward(std::string("of ") + kind, "the site does not allow this kind of forward");
+  if (!by_key || !by_site) connection.note_refused_forward(std::string("of ") + kind, by_key ? kNotBySite : kNotByKey);
   return by_key && by_site;
 }
 

@@ -63,12 +63,12 @@ asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::
   const auto executor = co_await asio::this_coro::executor;
   if (!connection->services.options.allows_forward(std::holds_alternative<ssh::DirectTcpip>(channel->opening()) ? "local" : "unix")) {
     channel->refuse(ssh::OpenFailure::prohibited, "This server does not allow this kind of forward.");
-    connection->note_refused_forward("to " + describe(channel->opening()), "the site does not allow this kind of forward");
+    connection->note_refused_forward("to " + describe(channel->opening()), kNotBySite);
     co_return;
   }
   if (!may_open(connection->permissions, channel->opening())) {
     channel->refuse(ssh::OpenFailure::prohibited, "Your key or certificate does not allow this forward.");
-    connection->note_refused_forward("to " + describe(channel->opening()), "the key or certificate does not allow it");
+    connection->note_refused_forward("to " + describe(channel->opening()), kNotByKey);
     co_return;
   }
   const std::weak_ptr<ssh::Channel> weak = channel;
