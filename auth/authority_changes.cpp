@@ -5,7 +5,7 @@
 #include "auth/authority_rows.hpp"
 #include "auth/key_options.hpp"
 #include "auth/signature.hpp"
-#include "auth/wire_reader.hpp"
+#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
@@ -261,7 +261,7 @@ asio::awaitable<Result<IssuedCertificate>> Authorities::issue(Actor actor, std::
     for (const std::string_view extension : kAllExtensions) wanted.extensions.emplace_back(extension, "");
     const auto blob = issue_certificate(wanted, *pem);
     if (!blob) return blob.error();
-    WireFields fields(*blob);
+    WireReader fields(*blob);
     issued.line = std::string(fields.string()) + " " + base64_encode(*blob) + " " + issued.key_id;
     append_audit(db, now, actor, "ca.issue", user + " " + subject.fingerprint + " serial " + std::to_string(issued.serial) + " for " + format_duration(lifetime), "ok");
     *made = std::move(issued);

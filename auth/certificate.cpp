@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "auth/signature.hpp"
-#include "auth/wire_reader.hpp"
+#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
@@ -39,7 +39,7 @@ bool is_text(std::string_view text) { return text.size() <= kMostText && text.fi
 // Pairs of name and data, in lexical order and each name once.
 Result<std::vector<std::pair<std::string, std::string>>> read_options(std::string_view bytes, std::string_view what) {
   std::vector<std::pair<std::string, std::string>> options;
-  WireFields fields(bytes);
+  WireReader fields(bytes);
   while (fields.ok() && fields.left() > 0) {
     const std::string_view name = fields.string(), data = fields.string();
     if (!fields.ok() || name.empty() || !is_text(name) || options.size() == kMostOptions) return malformed(what);
@@ -52,7 +52,7 @@ Result<std::vector<std::pair<std::string, std::string>>> read_options(std::strin
 
 Result<std::vector<std::string>> read_principals(std::string_view bytes) {
   std::vector<std::string> principals;
-  WireFields fields(bytes);
+  WireReader fields(bytes);
   while (fields.ok() && fields.left() > 0) {
     const std::string_view name = fields.string();
     if (!fields.ok() || !is_text(name) || principals.size() == kMostPrincipals) return malformed("principals");
@@ -64,7 +64,7 @@ Result<std::vector<std::string>> read_principals(std::string_view bytes) {
 
 // The data of a critical option is one string.
 std::optional<std::string> option_text(std::string_view data) {
-  WireFields fields(data);
+  WireReader fields(data);
   const std::string_view text = fields.string();
   if (!fields.complete() || text.empty() || text.find('\0') != std::string_view::npos) return std::nullopt;
   return std::string(text);
@@ -99,7 +99,7 @@ constexpr ExtensionRow kExtensions[] = {
 };
 
 std::string write_options(const std::vector<std::pair<std::string, std::string>>& options) {
-  WireBytes bytes;
+  WireWriter bytes;
   for (const auto& [name, data] : options) bytes.string(name).string(data);
   return bytes.bytes();
 }
@@ -110,14 +110,14 @@ bool is_certificate_type(std::string_view type) { return type_named(type) != nul
 
 Result<Certificate> parse_certificate(std::string_view blob) {
   if (blob.size() > kMostBlob) return Error{ErrorKind::too_large, "the certificate has over 64 KiB"};
-  WireFields fields(blob);
+  WireReader fields(blob);
   const CertificateType* type = type_named(fields.string());
   if (!type) return Error{ErrorKind::invalid, "this is not a certificate of a type that Berth knows"};
   Certificate certificate;
   certificate.type = type->name;
   certificate.key_type = type->key_type;
   fields.string();  // the nonce
-  WireBytes key;
+  WireWriter key;
   key.string(type->key_type);
   for (std::size_t i = 0; i < type->key_fields; ++i) key.string(fields.string());
   certificate.key_blob = key.bytes();
@@ -200,13 +200,13 @@ Result<std::string> issue_certificate(const Certificate& wanted, std::string_vie
   const CertificateType* type = nullptr;
   for (const CertificateType& row : kTypes)
     if (row.key_type == wanted.key_type) type = &row;
-  WireFields key(wanted.key_blob);
+  WireReader key(wanted.key_blob);
   if (!type || key.string() != type->key_type) return Error{ErrorKind::invalid, "keys of type " + wanted.key_type + " cannot be certified"};
   auto authority = signing_key_blob(private_key_pem);
   if (!authority) return authority.error();
-  WireBytes principals;
+  WireWriter principals;
   for (const std::string& name : wanted.principals) principals.string(name);
-  WireBytes body;
+  WireWriter body;
   body.string(type->name).string(random_bytes(kNonceSize));
   body.raw(key.take(key.left()));
   body.number(wanted.serial, 8).number(wanted.kind, 4).string(wanted.key_id).string(principals.bytes());

@@ -1,6 +1,6 @@
 #include "auth/krl.hpp"
 
-#include "auth/wire_reader.hpp"
+#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
@@ -26,7 +26,7 @@ Result<void> add(Entries& entries, Revocation entry) {
   return {};
 }
 
-Result<void> read_serial_list(Entries& entries, const std::string& authority, WireFields fields) {
+Result<void> read_serial_list(Entries& entries, const std::string& authority, WireReader fields) {
   while (fields.ok() && fields.left() > 0) {
     const std::uint64_t serial = fields.u64();
     if (!fields.ok()) return malformed("serials");
@@ -35,14 +35,14 @@ Result<void> read_serial_list(Entries& entries, const std::string& authority, Wi
   return {};
 }
 
-Result<void> read_serial_range(Entries& entries, const std::string& authority, WireFields fields) {
+Result<void> read_serial_range(Entries& entries, const std::string& authority, WireReader fields) {
   const std::uint64_t first = fields.u64(), last = fields.u64();
   if (!fields.complete() || first > last) return malformed("range of serials");
   return add(entries, {Kind::serials, authority, first, last, {}});
 }
 
 // An offset and a number whose bits say which serials after it are revoked; runs of them become ranges.
-Result<void> read_serial_bitmap(Entries& entries, const std::string& authority, WireFields fields) {
+Result<void> read_serial_bitmap(Entries& entries, const std::string& authority, WireReader fields) {
   const std::uint64_t offset = fields.u64();
   const std::string_view bitmap = fields.string();
   if (!fields.complete() || bitmap.size() > kMostBitmap || (!bitmap.empty() && static_cast<unsigned char>(bitmap.front()) >= 0x80)) return malformed("bitmap of serials");
@@ -58,7 +58,7 @@ Result<void> read_serial_bitmap(Entries& entries, const std::string& authority, 
   return {};
 }
 
-Result<void> read_key_ids(Entries& entries, const std::string& authority, WireFields fields) {
+Result<void> read_key_ids(Entries& entries, const std::string& authority, WireReader fields) {
   while (fields.ok() && fields.left() > 0) {
     const std::string_view id = fields.string();
     if (!fields.ok() || id.size() > kMostKeyId) return malformed("key ids");
@@ -67,10 +67,10 @@ Result<void> read_key_ids(Entries& entries, const std::string& authority, WireFi
   return {};
 }
 
-Result<void> read_certificates(Entries& entries, WireFields fields) {
+Result<void> read_certificates(Entries& entries, WireReader fields) {
   struct Row {
     CertificateSection section;
-    Result<void> (*read)(Entries&, const std::string&, WireFields);
+    Result<void> (*read)(Entries&, const std::string&, WireReader);
   };
   static constexpr Row kRows[] = {
       {kSerialList, read_serial_list}, {kSerialRange, read_serial_range}, {kSerialBitmap, read_serial_bitmap}, {kKeyIds, read_key_ids}};
@@ -85,14 +85,14 @@ Result<void> read_certificates(Entries& entries, WireFields fields) {
       if (row.section == section) found = &row;
     // An unknown section could revoke something that would then be let in.
     if (!found) return malformed("a kind of section for certificates that Berth does not know");
-    if (auto read = found->read(entries, authority, WireFields(data)); !read) return read;
+    if (auto read = found->read(entries, authority, WireReader(data)); !read) return read;
   }
   if (!fields.complete()) return malformed("certificates");
   return {};
 }
 
 // Keys as blobs or as hashes, one string each. sshd looks a certificate up by its plain key here.
-Result<void> read_keys(Entries& entries, std::uint8_t section, WireFields fields) {
+Result<void> read_keys(Entries& entries, std::uint8_t section, WireReader fields) {
   const std::size_t size = section == kSha1 ? kSha1Size : kSha256Size;
   while (fields.ok() && fields.left() > 0) {
     const std::string_view key = fields.string();
@@ -107,7 +107,7 @@ Result<void> read_keys(Entries& entries, std::uint8_t section, WireFields fields
 }  // namespace
 
 Result<std::vector<Revocation>> parse_krl(std::string_view bytes) {
-  WireFields fields(bytes);
+  WireReader fields(bytes);
   if (fields.take(kMagic.size()) != kMagic) return Error{ErrorKind::invalid, "this is not a key revocation list (ssh-keygen -k -f FILE …)"};
   if (fields.u32() != kFormat) return Error{ErrorKind::invalid, "this revocation list has a newer format than Berth knows"};
   for (int i = 0; i < 3; ++i) fields.u64();  // version, date, flags
@@ -120,10 +120,10 @@ Result<std::vector<Revocation>> parse_krl(std::string_view bytes) {
     if (!fields.ok()) break;
     Result<void> read;
     switch (section) {
-      case kCertificates: read = read_certificates(entries, WireFields(data)); break;
+      case kCertificates: read = read_certificates(entries, WireReader(data)); break;
       case kExplicitKeys:
       case kSha1:
-      case kSha256: read = read_keys(entries, section, WireFields(data)); break;
+      case kSha256: read = read_keys(entries, section, WireReader(data)); break;
       case kSignature: return Error{ErrorKind::invalid, "signed revocation lists are not supported: take the signature off"};
       default: return malformed("a kind of section that Berth does not know");
     }

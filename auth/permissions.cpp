@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
-#include <charconv>
+
+#include "base/ip_network.hpp"
 
 namespace berth::auth {
 namespace {
@@ -28,46 +29,12 @@ std::vector<std::string_view> entries_of(std::string_view list) {
   return entries;
 }
 
-// An address as 16 bytes: IPv4 as the mapped IPv6 one, so that one comparison does.
-std::optional<ip::address_v6> parse_address(std::string_view text, bool* is_v4) {
+std::optional<ip::address> parse_address(std::string_view text) {
   boost::system::error_code error;
-  if (text.find('%') != std::string_view::npos) return std::nullopt;  // no zones
   const ip::address address = ip::make_address(std::string(text), error);
-  if (error) return std::nullopt;
-  *is_v4 = address.is_v4() || address.to_v6().is_v4_mapped();
-  return address.is_v4() ? ip::make_address_v6(ip::v4_mapped, address.to_v4()) : address.to_v6();
-}
-
-struct Network {
-  ip::address_v6 address;
-  unsigned bits = 128;  // of the mapped form
-};
-
-// "10.0.0.0/8", "2001:db8::/32" or one address. As OpenSSH: no bits may be set to the right of the network.
-std::optional<Network> parse_network(std::string_view text) {
-  Network network;
-  const std::size_t slash = text.find('/');
-  bool is_v4 = false;
-  const auto address = parse_address(text.substr(0, slash), &is_v4);
-  if (!address) return std::nullopt;
-  network.address = *address;
-  if (slash == std::string_view::npos) return network;
-  const std::string_view digits = text.substr(slash + 1);
-  unsigned bits = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-  if (error != std::errc{} || end != digits.data() + digits.size() || bits > (is_v4 ? 32u : 128u)) return std::nullopt;
-  network.bits = is_v4 ? bits + 96 : bits;
-  const auto bytes = network.address.to_bytes();
-  for (unsigned bit = network.bits; bit < 128; ++bit)
-    if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0) return std::nullopt;
-  return network;
-}
-
-bool contains(const Network& network, const ip::address_v6& address) {
-  const auto a = network.address.to_bytes(), b = address.to_bytes();
-  const unsigned whole = network.bits / 8, rest = network.bits % 8;
-  if (!std::equal(a.begin(), a.begin() + whole, b.begin())) return false;
-  return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+  if (error || text.find('%') != std::string_view::npos) return std::nullopt;  // no zones
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) return ip::make_address_v4(ip::v4_mapped, address.to_v6());
+  return address;
 }
 
 // Characters that occur in addresses and wildcards for them.
@@ -116,7 +83,7 @@ std::string check_sources(std::string_view patterns) {
   for (std::string_view entry : entries) {
     const std::string_view whole = entry;
     if (entry.starts_with('!')) entry.remove_prefix(1);
-    if (parse_network(entry) || is_wildcard_of_addresses(entry)) continue;
+    if (parse_ip_network(entry) || is_wildcard_of_addresses(entry)) continue;
     return "'" + std::string(whole) + "' is not an address, a network such as 10.0.0.0/8 or a wildcard such as 10.0.*; names of hosts are not looked up";
   }
   return {};
@@ -126,21 +93,20 @@ std::string check_networks(std::string_view networks) {
   const auto entries = entries_of(networks);
   if (entries.size() > kMostPatterns) return "it has more than 256 entries";
   for (const std::string_view entry : entries)
-    if (!parse_network(entry)) return "'" + std::string(entry) + "' is not an address or a network such as 10.0.0.0/8";
+    if (const auto network = parse_ip_network(entry); !network) return network.error().message;
   return {};
 }
 
 bool source_allowed(std::string_view patterns, std::string_view address) {
   if (!check_sources(patterns).empty()) return false;
-  bool is_v4 = false;
-  const auto source = parse_address(address, &is_v4);
+  const auto source = parse_address(address);
   if (!source) return false;
-  const std::string text = is_v4 ? ip::make_address_v4(ip::v4_mapped, *source).to_string() : source->to_string();
+  const std::string text = source->to_string();
   bool matched = false;
   for (std::string_view entry : entries_of(patterns)) {
     const bool refuses = entry.starts_with('!');
     if (refuses) entry.remove_prefix(1);
-    const auto network = parse_network(entry);
+    const auto network = parse_ip_network(entry);
     const bool matches = network ? contains(*network, *source) : matches_wildcard(text, lower(entry));
     if (matches && refuses) return false;
     matched = matched || matches;

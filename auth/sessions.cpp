@@ -5,14 +5,12 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "auth/ids.hpp"
 #include "auth/rows.hpp"
-#include "base/encoding.hpp"
 
 namespace berth::auth {
 namespace {
 
-constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";  // no look-alikes: people type it
-constexpr std::size_t kIdLength = 10;                                        // 49 bits
 constexpr std::size_t kMostDetail = 256, kMostField = 128;
 
 constexpr char kColumns[] =
@@ -118,7 +116,7 @@ std::shared_ptr<LiveSession> Sessions::open(SessionRecord record, boost::asio::a
   {
     const std::lock_guard lock(impl_->mutex);
     do {
-      record.id = "s" + random_text(kIdLength, kIdAlphabet);
+      record.id = new_id('s');
     } while (impl_->live.contains(record.id));
     session->record_ = record;
     impl_->live.emplace(record.id, session);

@@ -1,16 +1,15 @@
 #include "auth/shares.hpp"
 
 #include "auth/audit.hpp"
+#include "auth/ids.hpp"
 #include "auth/rows.hpp"
 #include "auth/store_change.hpp"
 #include "auth/web_rows.hpp"
-#include "base/encoding.hpp"
 
 namespace berth::auth {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";
 constexpr char kSelect[] =
     "SELECT s.id, o.name, s.workspace, s.port, coalesce(w.name, ''), s.created_at, s.expires_at, s.owner_id, s.key_id, coalesce(w.disabled, 0) "
     "FROM port_shares s JOIN users o ON o.id = s.owner_id LEFT JOIN users w ON w.id = s.with_id WHERE ";
@@ -75,7 +74,7 @@ asio::awaitable<Result<Share>> Shares::create(Actor actor, std::string workspace
     const auto approver = approver_by_key(db, policy_, actor.name, actor.key_fingerprint, now);
     if (!approver) return Error{ErrorKind::denied, "a share rests on a key of yours: log in with one"};
     run(db, "DELETE FROM port_shares WHERE expires_at <= ?", now);
-    const Share share{"h" + random_text(10, kIdAlphabet), actor.name, workspace, port, with, now, now + lifetime};
+    const Share share{new_id('h'), actor.name, workspace, port, with, now, now + lifetime};
     const auto visitor = visitor_id(db, with, actor.name);
     if (!visitor) return visitor.error();
     const auto own = good_rows(db, policy_, query(db, (std::string(kSelect) + "s.owner_id = ?").c_str(), approver->user.id), now);

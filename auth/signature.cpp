@@ -5,7 +5,7 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 
-#include "auth/wire_reader.hpp"
+#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
@@ -52,7 +52,7 @@ NumberHandle positive(std::string_view mpint) {
   return NumberHandle(BN_bin2bn(octets(mpint), static_cast<int>(mpint.size()), nullptr));
 }
 
-EvpKeyHandle rsa_key(WireFields& fields) {
+EvpKeyHandle rsa_key(WireReader& fields) {
   const NumberHandle exponent = positive(fields.string()), modulus = positive(fields.string());
   if (!exponent || !modulus || BN_num_bits(modulus.get()) < kLeastRsaBits || BN_num_bits(exponent.get()) > 64) return nullptr;
   const ParamBuildHandle build(OSSL_PARAM_BLD_new());
@@ -63,7 +63,7 @@ EvpKeyHandle rsa_key(WireFields& fields) {
   return from_params("RSA", params.get());
 }
 
-EvpKeyHandle ec_key(const Algorithm& algorithm, WireFields& fields) {
+EvpKeyHandle ec_key(const Algorithm& algorithm, WireReader& fields) {
   if (fields.string() != algorithm.curve) return nullptr;
   std::string group = algorithm.group, point(fields.string());
   if (point.empty()) return nullptr;
@@ -72,7 +72,7 @@ EvpKeyHandle ec_key(const Algorithm& algorithm, WireFields& fields) {
   return from_params("EC", params);
 }
 
-EvpKeyHandle ed25519_key(WireFields& fields) {
+EvpKeyHandle ed25519_key(WireReader& fields) {
   const std::string_view point = fields.string();
   if (point.size() != 32) return nullptr;
   return EvpKeyHandle(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, octets(point), point.size()));
@@ -86,7 +86,7 @@ bool verify_with(EVP_PKEY* key, const EVP_MD* digest, std::string_view data, std
 
 // ECDSA: two numbers on the wire, DER for OpenSSL.
 std::string ecdsa_der(std::string_view wire) {
-  WireFields fields(wire);
+  WireReader fields(wire);
   NumberHandle r = positive(fields.string()), s = positive(fields.string());
   const EcdsaHandle pair(ECDSA_SIG_new());
   if (!fields.complete() || !r || !s || !pair || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return {};
@@ -119,7 +119,7 @@ Error broken_key() { return {ErrorKind::internal, "the stored signing key cannot
 }  // namespace
 
 std::optional<VerifiedSignature> verify_signature(std::string_view key, std::string_view data, std::string_view signature) {
-  WireFields key_fields(key), fields(signature);
+  WireReader key_fields(key), fields(signature);
   const std::string_view type = key_fields.string(), name = fields.string(), value = fields.string();
   const Algorithm* algorithm = nullptr;
   for (const Algorithm& row : kAlgorithms)
@@ -134,7 +134,7 @@ std::optional<VerifiedSignature> verify_signature(std::string_view key, std::str
     const std::string application = sha256(key_fields.string());
     verified.authenticator_flags = fields.u8();
     const std::uint32_t counter = fields.u32();
-    signed_data = WireBytes().raw(application).number(*verified.authenticator_flags, 1).number(counter, 4).raw(sha256(data)).bytes();
+    signed_data = WireWriter().raw(application).number(*verified.authenticator_flags, 1).number(counter, 4).raw(sha256(data)).bytes();
   }
   if (!public_key || !key_fields.complete() || !fields.complete()) return std::nullopt;
   const std::string prepared = is_rsa ? rsa_padded(public_key.get(), value) : algorithm->group ? ecdsa_der(value) : std::string(value);
@@ -158,7 +158,7 @@ Result<std::string> signing_key_blob(std::string_view private_key_pem) {
   unsigned char point[32];
   std::size_t size = sizeof point;
   if (!key || EVP_PKEY_get_raw_public_key(key.get(), point, &size) != 1 || size != sizeof point) return broken_key();
-  return WireBytes().string(kEd25519).string({reinterpret_cast<const char*>(point), size}).bytes();
+  return WireWriter().string(kEd25519).string({reinterpret_cast<const char*>(point), size}).bytes();
 }
 
 Result<std::string> sign(std::string_view private_key_pem, std::string_view data) {
@@ -169,7 +169,7 @@ Result<std::string> sign(std::string_view private_key_pem, std::string_view data
   if (!key || !context || EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) != 1 ||
       EVP_DigestSign(context.get(), signature, &size, octets(data), data.size()) != 1)
     return broken_key();
-  return WireBytes().string(kEd25519).string({reinterpret_cast<const char*>(signature), size}).bytes();
+  return WireWriter().string(kEd25519).string({reinterpret_cast<const char*>(signature), size}).bytes();
 }
 
 }  // namespace berth::auth

@@ -1,6 +1,7 @@
 #include "auth/tokens.hpp"
 
 #include "auth/audit.hpp"
+#include "auth/ids.hpp"
 #include "auth/rows.hpp"
 #include "auth/store_change.hpp"
 #include "auth/web_rows.hpp"
@@ -10,7 +11,6 @@ namespace berth::auth {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";
 constexpr std::size_t kMostName = 64, kMostUsesRemembered = 10'000;
 constexpr std::chrono::seconds kUseInterval{60};
 constexpr char kSelect[] =
@@ -64,7 +64,7 @@ asio::awaitable<Result<Tokens::New>> Tokens::create(Actor actor, std::string nam
     if (auto room = check_room(db, approver->user.id, name, now); room.has_error()) return room.error();
     New token;
     token.secret = std::string(kPrefix) + new_token();
-    token.token = {"t" + random_text(10, kIdAlphabet), name, actor.name, actor.key_fingerprint, scopes, now, now + lifetime, {}, {}, {}, true};
+    token.token = {new_id('t'), name, actor.name, actor.key_fingerprint, scopes, now, now + lifetime, {}, {}, {}, true};
     run(db, "INSERT INTO api_tokens (id, token_hash, user_id, key_id, name, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", token.token.id,
         Blob{sha256(token.secret)}, approver->user.id, approver->key.id, name, scopes, now, token.token.expires_at);
     append_audit(db, now, actor, "token.create", actor.name + " " + token.token.id + " " + name + " (" + scopes + ")", "ok");

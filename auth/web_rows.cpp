@@ -3,13 +3,13 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "auth/audit.hpp"
+#include "auth/ids.hpp"
 #include "auth/key_options.hpp"
 #include "base/encoding.hpp"
 
 namespace berth::auth {
 namespace {
 
-constexpr std::string_view kIdAlphabet = "abcdefghjkmnpqrstuvwxyz23456789";
 constexpr std::size_t kMostAddress = 64, kMostUserAgent = 256;
 
 // An address without its port and brackets.
@@ -77,7 +77,7 @@ NewWebSession insert_web_session(SQLite::Database& database, const Approver& app
   NewWebSession made;
   made.cookie = new_token();
   WebSession& session = made.session;
-  session.id = "w" + random_text(10, kIdAlphabet);
+  session.id = new_id('w');
   session.user = approver.user.name;
   session.key_fingerprint = approver.key.fingerprint;
   session.address = stored_text(address, kMostAddress);

@@ -61,7 +61,7 @@ void append_entry(std::string& out, unsigned family, std::string_view address, s
 asio::awaitable<void> serve_one(std::shared_ptr<Connection> connection, tunnels::Listener::Accepted accepted, std::string type) {
   const auto executor = co_await asio::this_coro::executor;
   std::string data;
-  if (type == kX11Channel) data = ssh::PacketWriter().string(accepted.peer_host).u32(accepted.peer_port).bytes();
+  if (type == kX11Channel) data = WireWriter().string(accepted.peer_host).u32(accepted.peer_port).bytes();
   auto channel = co_await connection->session->open_channel(type, data);
   if (!channel) co_return;
   const std::weak_ptr<ssh::Channel> weak = *channel;

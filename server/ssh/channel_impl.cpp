@@ -58,13 +58,13 @@ void ChannelImpl::confirm() {
   if (!connection_ || state_ != State::asked_by_peer) return;
   state_ = State::open;
   connection_->send(
-      PacketWriter(kMsgChannelOpenConfirmation).u32(remote_->id).u32(id_).u32(window_max_).u32(kMaxPacket).bytes());
+      WireWriter(kMsgChannelOpenConfirmation).u32(remote_->id).u32(id_).u32(window_max_).u32(kMaxPacket).bytes());
 }
 
 void ChannelImpl::refuse(OpenFailure reason, std::string_view text) {
   if (!connection_ || state_ != State::asked_by_peer) return;
   state_ = State::refused;
-  connection_->send(PacketWriter(kMsgChannelOpenFailure)
+  connection_->send(WireWriter(kMsgChannelOpenFailure)
                         .u32(remote_->id)
                         .u32(static_cast<std::uint32_t>(reason))
                         .string(text)
@@ -87,7 +87,7 @@ asio::awaitable<Result<ChannelRequest>> ChannelImpl::next_request() {
 void ChannelImpl::reply(bool success) {
   const bool wanted = std::exchange(reply_due_, std::nullopt).value_or(false);
   if (!wanted || !connection_ || close_sent_) return;
-  connection_->send(PacketWriter(success ? kMsgChannelSuccess : kMsgChannelFailure).u32(remote_->id).bytes());
+  connection_->send(WireWriter(success ? kMsgChannelSuccess : kMsgChannelFailure).u32(remote_->id).bytes());
 }
 
 asio::awaitable<Result<std::size_t>> ChannelImpl::read(asio::mutable_buffer into) {
@@ -109,7 +109,7 @@ void ChannelImpl::refill_window(std::size_t taken) {
   if (!grant_) grant_ = Grant{bytes_received_ + window_left_, bytes_received_, std::chrono::steady_clock::now()};
   const std::uint32_t bytes = std::exchange(taken_, 0) + window_growth();
   window_left_ += bytes;
-  connection_->send(PacketWriter(kMsgChannelWindowAdjust).u32(remote_->id).u32(bytes).bytes());
+  connection_->send(WireWriter(kMsgChannelWindowAdjust).u32(remote_->id).u32(bytes).bytes());
 }
 
 // The time from a grant until the peer uses it is a round trip when the window is what holds the peer back. A larger one
@@ -147,7 +147,7 @@ asio::awaitable<Result<void>> ChannelImpl::write(asio::const_buffer data, bool a
       co_await connection_->output_ready().wait();
     } else {
       const std::size_t size = std::min<std::size_t>({rest.size(), remote_->window, remote_->max_packet, kMaxPacket});
-      PacketWriter head(as_stderr ? kMsgChannelExtendedData : kMsgChannelData);
+      WireWriter head(as_stderr ? kMsgChannelExtendedData : kMsgChannelData);
       head.u32(remote_->id);
       if (as_stderr) head.u32(kExtendedDataStderr);
       head.u32(static_cast<std::uint32_t>(size));
@@ -164,24 +164,24 @@ asio::awaitable<Result<void>> ChannelImpl::write(asio::const_buffer data, bool a
 void ChannelImpl::send_eof() {
   if (!writable() || eof_sent_) return;
   eof_sent_ = true;
-  connection_->send(PacketWriter(kMsgChannelEof).u32(remote_->id).bytes());
+  connection_->send(WireWriter(kMsgChannelEof).u32(remote_->id).bytes());
 }
 
 void ChannelImpl::send_eow() {
   if (!writable() || eow_sent_ || eof_received_ || !connection_->client_version().starts_with("SSH-2.0-OpenSSH")) return;
   eow_sent_ = true;
-  connection_->send(PacketWriter(kMsgChannelRequest).u32(remote_->id).string("eow@openssh.com").boolean(false).bytes());
+  connection_->send(WireWriter(kMsgChannelRequest).u32(remote_->id).string("eow@openssh.com").boolean(false).bytes());
 }
 
 void ChannelImpl::send_exit_status(std::uint32_t code) {
   if (!writable()) return;
   connection_->send(
-      PacketWriter(kMsgChannelRequest).u32(remote_->id).string("exit-status").boolean(false).u32(code).bytes());
+      WireWriter(kMsgChannelRequest).u32(remote_->id).string("exit-status").boolean(false).u32(code).bytes());
 }
 
 void ChannelImpl::send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) {
   if (!writable()) return;
-  connection_->send(PacketWriter(kMsgChannelRequest)
+  connection_->send(WireWriter(kMsgChannelRequest)
                         .u32(remote_->id)
                         .string("exit-signal")
                         .boolean(false)
@@ -205,7 +205,7 @@ void ChannelImpl::abandon() {
 void ChannelImpl::send_close() {
   if (!connection_ || state_ != State::open || close_sent_) return;
   close_sent_ = true;
-  connection_->send(PacketWriter(kMsgChannelClose).u32(remote_->id).bytes());
+  connection_->send(WireWriter(kMsgChannelClose).u32(remote_->id).bytes());
   writable_.notify();
   connection_->output_ready().notify();
   finish_if_closed();

@@ -260,25 +260,25 @@ void Connection::watch_tick() {
     return;
   }
   ++keepalives_unanswered_;
-  send(PacketWriter(kMsgGlobalRequest).string("keepalive@openssh.com").boolean(true).bytes());
+  send(WireWriter(kMsgGlobalRequest).string("keepalive@openssh.com").boolean(true).bytes());
 }
 
 void Connection::violation(std::string_view text) {
   if (end_) return;
   const std::string reason = "Protocol error: " + std::string(text);
   constexpr std::uint32_t kProtocolError = 2;
-  send(PacketWriter(kMsgDisconnect).u32(kProtocolError).string(reason).string("").bytes());
+  send(WireWriter(kMsgDisconnect).u32(kProtocolError).string(reason).string("").bytes());
   end(Error{ErrorKind::protocol, reason});
 }
 
 void Connection::disconnect(std::uint32_t reason_code, std::string_view text) {
   if (end_) return;
-  send(PacketWriter(kMsgDisconnect).u32(reason_code).string(text).string("").bytes());
+  send(WireWriter(kMsgDisconnect).u32(reason_code).string(text).string("").bytes());
   end(Error{ErrorKind::closed, std::string(text)});
 }
 
 void Connection::on_disconnect(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   in.u32();
   const std::string text = printable(in.string());
   client_disconnected_ = true;

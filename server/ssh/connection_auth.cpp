@@ -13,14 +13,14 @@ constexpr int kQueriesPerTry = 4;
 }  // namespace
 
 void Connection::on_service_request(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::string_view service = in.string();
   if (service != "ssh-userauth" || authenticated_) {
     violation("a request for a service that is not on offer");
     return;
   }
   service_accepted_ = true;
-  send(PacketWriter(kMsgServiceAccept).string(service).bytes());
+  send(WireWriter(kMsgServiceAccept).string(service).bytes());
 }
 
 // False: a signed request, which libssh verifies now; settle_signed_request looks at what it found.
@@ -89,7 +89,7 @@ void Connection::answer_auth(bool accept) {
     return;
   }
   if (!entry.request.is_signed) {
-    send(PacketWriter(kMsgUserauthPkOk).string(entry.algorithm).string(entry.request.key.blob).bytes());
+    send(WireWriter(kMsgUserauthPkOk).string(entry.algorithm).string(entry.request.key.blob).bytes());
     return;
   }
   transport_->send_auth_success();
@@ -105,7 +105,7 @@ void Connection::refuse_auth(bool counts) {
     disconnect(kDisconnectNoMoreAuthMethods, "Too many authentication failures.");
     return;
   }
-  send(PacketWriter(kMsgUserauthFailure).string("publickey").boolean(false).bytes());
+  send(WireWriter(kMsgUserauthFailure).string("publickey").boolean(false).bytes());
 }
 
 void Connection::send_banner(std::string_view text) {
@@ -114,7 +114,7 @@ void Connection::send_banner(std::string_view text) {
     banner_ += text;
     return;
   }
-  send(PacketWriter(kMsgUserauthBanner).string(text).string("").bytes());
+  send(WireWriter(kMsgUserauthBanner).string(text).string("").bytes());
 }
 
 }  // namespace berth::ssh

@@ -58,7 +58,7 @@ void Connection::apply(ChannelImpl::Violation reason) {
 }
 
 void Connection::refuse_channel(const ParsedChannelOpen& open, OpenFailure reason, std::string_view text) {
-  send(PacketWriter(kMsgChannelOpenFailure)
+  send(WireWriter(kMsgChannelOpenFailure)
            .u32(open.sender)
            .u32(static_cast<std::uint32_t>(reason))
            .string(text)
@@ -100,7 +100,7 @@ asio::awaitable<Result<std::shared_ptr<Channel>>> Connection::open_channel(std::
   if (channels_exhausted()) co_return Error{ErrorKind::unavailable, "There are too many channels on this connection."};
   const auto channel = make_channel(ServerOpened{std::string(type)}, std::nullopt);
   const std::shared_ptr<Channel> handle = handle_of(channel);
-  send(PacketWriter(kMsgChannelOpen)
+  send(WireWriter(kMsgChannelOpen)
            .string(type)
            .u32(channel->id())
            .u32(channel->window())
@@ -113,7 +113,7 @@ asio::awaitable<Result<std::shared_ptr<Channel>>> Connection::open_channel(std::
 }
 
 void Connection::on_channel_confirmation(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   ChannelImpl::Remote remote;
   remote.id = in.u32();
@@ -124,7 +124,7 @@ void Connection::on_channel_confirmation(std::string_view payload) {
 }
 
 void Connection::on_channel_failure_to_open(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   in.u32();
   const std::string text = printable(in.string());
@@ -136,7 +136,7 @@ void Connection::on_channel_failure_to_open(std::string_view payload) {
 }
 
 void Connection::on_window_adjust(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   const std::uint32_t bytes = in.u32();
   if (!in.ok()) return violation("a malformed window adjustment");
@@ -144,7 +144,7 @@ void Connection::on_window_adjust(std::string_view payload) {
 }
 
 void Connection::on_channel_data(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   const std::string_view data = in.string();
   if (!in.complete()) return violation("malformed channel data");
@@ -152,7 +152,7 @@ void Connection::on_channel_data(std::string_view payload) {
 }
 
 void Connection::on_channel_extended_data(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   in.u32();
   const std::string_view data = in.string();
@@ -161,14 +161,14 @@ void Connection::on_channel_extended_data(std::string_view payload) {
 }
 
 void Connection::on_channel_eof(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   if (!in.complete()) return violation("a malformed end of channel data");
   if (const auto channel = channel_of(id)) channel->on_eof();
 }
 
 void Connection::on_channel_close(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   const std::uint32_t id = in.u32();
   if (!in.complete()) return violation("a malformed channel close");
   if (const auto channel = channel_of(id)) channel->on_close();
@@ -199,7 +199,7 @@ void Connection::on_global_request(std::string_view payload) {
   if (parsed->type == "no-more-sessions@openssh.com") no_more_sessions_ = true;
   // Refusing is also how OpenSSH's sshd answers a keepalive: any answer will do.
   entry.answered = true;
-  entry.answer = PacketWriter(kMsgRequestFailure).bytes();
+  entry.answer = WireWriter(kMsgRequestFailure).bytes();
   if (parsed->type == "hostkeys-prove-00@openssh.com") {
     if (auto proofs = prove_host_keys(payload)) entry.answer = std::move(*proofs);
   }
@@ -230,7 +230,7 @@ asio::awaitable<Result<GlobalRequest>> Connection::next_global_request() {
 void Connection::reply_global(bool success, std::optional<std::uint32_t> port) {
   const auto entry = std::find_if(globals_.begin(), globals_.end(), [](const PendingGlobal& each) { return !each.answered; });
   if (entry == globals_.end() || static_cast<std::size_t>(entry - globals_.begin()) >= globals_taken_) return;
-  PacketWriter answer(success ? kMsgRequestSuccess : kMsgRequestFailure);
+  WireWriter answer(success ? kMsgRequestSuccess : kMsgRequestFailure);
   const auto* forward = std::get_if<TcpipForward>(&*entry->request);
   if (success && forward && forward->port == 0 && port) answer.u32(*port);
   entry->answered = true;

@@ -16,7 +16,7 @@ constexpr int kMaxProofs = 32;  // of one connection: a signature by RSA costs m
 // Which signature a client expects of an RSA host key: the one that this key exchange settles on, the client's first that is served.
 void Connection::on_kex_init(std::string_view payload) {
   if (rsa_sha256_ || !transport_ || payload.size() < kKexCookie) return;
-  PacketReader in(payload.substr(kKexCookie));
+  WireReader in(payload.substr(kKexCookie));
   in.string();  // key exchange methods
   std::string_view names = in.string();
   while (in.ok() && !names.empty()) {
@@ -30,7 +30,7 @@ void Connection::on_kex_init(std::string_view payload) {
 }
 
 void Connection::announce_host_keys() {
-  PacketWriter packet(kMsgGlobalRequest);
+  WireWriter packet(kMsgGlobalRequest);
   packet.string("hostkeys-00@openssh.com").boolean(false);
   for (const PublicKey& key : transport_->identity().public_keys()) packet.string(key.blob);
   send(packet.bytes());
@@ -38,17 +38,17 @@ void Connection::announce_host_keys() {
 
 // The answer to hostkeys-prove-00@openssh.com; nullopt: refused.
 std::optional<std::string> Connection::prove_host_keys(std::string_view payload) {
-  PacketReader in(payload);
+  WireReader in(payload);
   in.string();
   in.boolean();
   if (!authenticated_ || transport_->session_id().empty()) return std::nullopt;
-  PacketWriter answer(kMsgRequestSuccess);
+  WireWriter answer(kMsgRequestSuccess);
   bool any = false;
   while (!in.complete()) {
     const std::string_view blob = in.string();
     if (!in.ok() || ++proofs_ > kMaxProofs) return std::nullopt;
     const std::string data =
-        PacketWriter().string("hostkeys-prove-00@openssh.com").string(transport_->session_id()).string(blob).bytes();
+        WireWriter().string("hostkeys-prove-00@openssh.com").string(transport_->session_id()).string(blob).bytes();
     const auto signature = transport_->identity().sign(blob, data, rsa_sha256_.value_or(false));
     if (!signature) return std::nullopt;
     answer.string(*signature);

@@ -158,7 +158,7 @@ std::optional<PublicKey> public_key_of(ssh_key_struct* key) {
   // EVP_DecodeBlock counts the padding as bytes.
   const std::size_t padding = encoded.ends_with("==") ? 2 : encoded.ends_with("=") ? 1 : 0;
   blob.resize(static_cast<std::size_t>(length) - padding);
-  PacketReader in(blob);
+  WireReader in(blob);
   PublicKey result;
   result.type = in.text();
   if (!in.ok()) return std::nullopt;

@@ -13,7 +13,7 @@ Error malformed(std::string_view what) {
 template <class T>
 struct Row {
   std::string_view name;
-  T (*parse)(PacketReader&);
+  T (*parse)(WireReader&);
 };
 
 template <class T, std::size_t N>
@@ -24,9 +24,9 @@ const Row<T>* find(const Row<T> (&rows)[N], std::string_view name) {
 }
 
 constexpr Row<ChannelOpen> kChannelOpens[] = {
-    {"session", [](PacketReader&) -> ChannelOpen { return SessionOpen{}; }},
+    {"session", [](WireReader&) -> ChannelOpen { return SessionOpen{}; }},
     {"direct-tcpip",
-     [](PacketReader& in) -> ChannelOpen {
+     [](WireReader& in) -> ChannelOpen {
        DirectTcpip open;
        open.host = in.text();
        open.port = in.u32();
@@ -35,12 +35,12 @@ constexpr Row<ChannelOpen> kChannelOpens[] = {
        return open;
      }},
     {"direct-streamlocal@openssh.com",
-     [](PacketReader& in) -> ChannelOpen { return DirectStreamlocal{std::string(in.text())}; }},
+     [](WireReader& in) -> ChannelOpen { return DirectStreamlocal{std::string(in.text())}; }},
 };
 
 constexpr Row<ChannelRequest> kChannelRequests[] = {
     {"pty-req",
-     [](PacketReader& in) -> ChannelRequest {
+     [](WireReader& in) -> ChannelRequest {
        PtyRequest pty;
        pty.term = in.text();
        pty.columns = in.u32();
@@ -51,17 +51,17 @@ constexpr Row<ChannelRequest> kChannelRequests[] = {
        return pty;
      }},
     {"env",
-     [](PacketReader& in) -> ChannelRequest {
+     [](WireReader& in) -> ChannelRequest {
        EnvRequest env;
        env.name = in.text();
        env.value = in.text();
        return env;
      }},
-    {"shell", [](PacketReader&) -> ChannelRequest { return ShellRequest{}; }},
-    {"exec", [](PacketReader& in) -> ChannelRequest { return ExecRequest{std::string(in.text())}; }},
-    {"subsystem", [](PacketReader& in) -> ChannelRequest { return SubsystemRequest{std::string(in.text())}; }},
+    {"shell", [](WireReader&) -> ChannelRequest { return ShellRequest{}; }},
+    {"exec", [](WireReader& in) -> ChannelRequest { return ExecRequest{std::string(in.text())}; }},
+    {"subsystem", [](WireReader& in) -> ChannelRequest { return SubsystemRequest{std::string(in.text())}; }},
     {"window-change",
-     [](PacketReader& in) -> ChannelRequest {
+     [](WireReader& in) -> ChannelRequest {
        WindowChange size;
        size.columns = in.u32();
        size.rows = in.u32();
@@ -69,11 +69,11 @@ constexpr Row<ChannelRequest> kChannelRequests[] = {
        size.height_pixels = in.u32();
        return size;
      }},
-    {"signal", [](PacketReader& in) -> ChannelRequest { return SignalRequest{std::string(in.text())}; }},
-    {"break", [](PacketReader& in) -> ChannelRequest { return BreakRequest{in.u32()}; }},
-    {"auth-agent-req@openssh.com", [](PacketReader&) -> ChannelRequest { return AgentForwardRequest{}; }},
+    {"signal", [](WireReader& in) -> ChannelRequest { return SignalRequest{std::string(in.text())}; }},
+    {"break", [](WireReader& in) -> ChannelRequest { return BreakRequest{in.u32()}; }},
+    {"auth-agent-req@openssh.com", [](WireReader&) -> ChannelRequest { return AgentForwardRequest{}; }},
     {"x11-req",
-     [](PacketReader& in) -> ChannelRequest {
+     [](WireReader& in) -> ChannelRequest {
        X11Request x11;
        x11.single_connection = in.boolean();
        x11.protocol = in.text();
@@ -81,18 +81,18 @@ constexpr Row<ChannelRequest> kChannelRequests[] = {
        x11.screen = in.u32();
        return x11;
      }},
-    {"eow@openssh.com", [](PacketReader&) -> ChannelRequest { return EowRequest{}; }},
+    {"eow@openssh.com", [](WireReader&) -> ChannelRequest { return EowRequest{}; }},
 };
 
 template <class T>
-GlobalRequest tcp_address(PacketReader& in) {
+GlobalRequest tcp_address(WireReader& in) {
   T request;
   request.bind_host = in.text();
   request.port = in.u32();
   return request;
 }
 template <class T>
-GlobalRequest unix_path(PacketReader& in) {
+GlobalRequest unix_path(WireReader& in) {
   return T{std::string(in.text())};
 }
 
@@ -105,7 +105,7 @@ constexpr Row<GlobalRequest> kGlobalRequests[] = {
 
 // PROTOCOL.u2f: type, signature, flags, counter.
 std::optional<std::uint8_t> flags_of(std::string_view signature) {
-  PacketReader in(signature);
+  WireReader in(signature);
   const std::string_view type = in.text();
   in.string();
   if (!type.starts_with("sk-")) return std::nullopt;
@@ -117,7 +117,7 @@ std::optional<std::uint8_t> flags_of(std::string_view signature) {
 }  // namespace
 
 Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
-  PacketReader in(packet);
+  WireReader in(packet);
   ParsedAuthRequest parsed;
   parsed.request.user = in.text();
   parsed.service = in.text();
@@ -126,7 +126,7 @@ Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
     parsed.request.is_signed = in.boolean();
     parsed.algorithm = in.text();
     parsed.request.key.blob = in.string();
-    parsed.request.key.type = PacketReader(parsed.request.key.blob).text();
+    parsed.request.key.type = WireReader(parsed.request.key.blob).text();
     if (parsed.request.key.type.empty()) return malformed("public key");
     if (parsed.request.is_signed) parsed.request.authenticator_flags = flags_of(in.string());
     if (!in.complete()) return malformed("authentication request");
@@ -136,7 +136,7 @@ Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
 }
 
 Result<ParsedChannelOpen> parse_channel_open(std::string_view packet) {
-  PacketReader in(packet);
+  WireReader in(packet);
   ParsedChannelOpen parsed;
   parsed.type = in.text();
   parsed.sender = in.u32();
@@ -148,7 +148,7 @@ Result<ParsedChannelOpen> parse_channel_open(std::string_view packet) {
 }
 
 Result<ParsedChannelRequest> parse_channel_request(std::string_view packet) {
-  PacketReader in(packet);
+  WireReader in(packet);
   ParsedChannelRequest parsed;
   parsed.channel = in.u32();
   const std::string_view type = in.text();
@@ -160,7 +160,7 @@ Result<ParsedChannelRequest> parse_channel_request(std::string_view packet) {
 }
 
 Result<ParsedGlobalRequest> parse_global_request(std::string_view packet) {
-  PacketReader in(packet);
+  WireReader in(packet);
   ParsedGlobalRequest parsed;
   parsed.type = in.text();
   parsed.want_reply = in.boolean();

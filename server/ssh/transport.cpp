@@ -107,7 +107,7 @@ struct Hooks {
   }
   // What is signed begins with the session's identifier (RFC 4252 7).
   static void signed_data(std::string_view data) {
-    if (t_current) t_current->session_id_ = PacketReader(data).string();
+    if (t_current) t_current->session_id_ = WireReader(data).string();
   }
   static int packet(ssh_session, std::uint8_t type, ssh_buffer packet, void*) {
     BERTH_ASSERT(t_current);

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "auth/signature.hpp"
-#include "auth/wire_reader.hpp"
+#include "base/ssh_wire.hpp"
 #include "auth_fixture.hpp"
 
 namespace berth::auth {
@@ -29,7 +29,7 @@ class AuthoritiesTest : public AuthTest {
   Certificate good(std::uint64_t serial = 17) const {
     Certificate certificate;
     certificate.key_type = "ssh-ed25519";
-    certificate.key_blob = WireBytes().string("ssh-ed25519").string(sha256("certified")).bytes();
+    certificate.key_blob = WireWriter().string("ssh-ed25519").string(sha256("certified")).bytes();
     certificate.serial = serial;
     certificate.kind = kUserCertificate;
     certificate.key_id = "ada@laptop";
@@ -68,7 +68,7 @@ TEST_F(AuthoritiesTest, StrangersAndStrangeUsersAreRefused) {
 
 TEST_F(AuthoritiesTest, SourceAddressIsAsked) {
   Certificate bound = good();
-  bound.critical_options = {{"source-address", WireBytes().string("10.0.0.0/8").bytes()}};
+  bound.critical_options = {{"source-address", WireWriter().string("10.0.0.0/8").bytes()}};
   EXPECT_TRUE(decide(signed_by(signer, bound), "ada", "10.2.3.4").allowed);
   EXPECT_FALSE(decide(signed_by(signer, bound), "ada", "203.0.113.7").allowed);
 }

@@ -6,7 +6,7 @@
 
 #include "auth/krl.hpp"
 #include "auth/signature.hpp"
-#include "auth/wire_reader.hpp"
+#include "base/ssh_wire.hpp"
 #include "auth_fixture.hpp"
 
 namespace berth::auth {
@@ -22,7 +22,7 @@ class CertificateTest : public testing::Test {
   Certificate wanted = [] {
     Certificate good;
     good.key_type = "ssh-ed25519";
-    good.key_blob = WireBytes().string("ssh-ed25519").string(sha256("somebody")).bytes();
+    good.key_blob = WireWriter().string("ssh-ed25519").string(sha256("somebody")).bytes();
     good.serial = 17;
     good.kind = kUserCertificate;
     good.key_id = "ada@laptop";
@@ -77,10 +77,10 @@ TEST_F(CertificateTest, EachFieldCounts) {
       {"not understood", [](Certificate& c) { c.critical_options = {{"no-such-option", ""}}; }},
       {"not understood", [](Certificate& c) { c.critical_options = {{"force-command", ""}}; }},
       {"not understood", [](Certificate& c) { c.critical_options = {{"force-command", "raw"}}; }},
-      {"not understood", [](Certificate& c) { c.critical_options = {{"source-address", WireBytes().string("10.*").bytes()}}; }},
-      {"not understood", [](Certificate& c) { c.critical_options = {{"source-address", WireBytes().string("").bytes()}}; }},
+      {"not understood", [](Certificate& c) { c.critical_options = {{"source-address", WireWriter().string("10.*").bytes()}}; }},
+      {"not understood", [](Certificate& c) { c.critical_options = {{"source-address", WireWriter().string("").bytes()}}; }},
       {"not understood", [](Certificate& c) { c.critical_options = {{"verify-required", "x"}}; }},
-      {"not in order", [](Certificate& c) { c.critical_options = {{"verify-required", ""}, {"force-command", WireBytes().string("x").bytes()}}; }},
+      {"not in order", [](Certificate& c) { c.critical_options = {{"verify-required", ""}, {"force-command", WireWriter().string("x").bytes()}}; }},
       {"not in order", [](Certificate& c) { c.critical_options = {{"verify-required", ""}, {"verify-required", ""}}; }},
       {"not in order", [](Certificate& c) { c.extensions = {{"permit-pty", ""}, {"permit-pty", ""}}; }},
       {"malformed: key id", [](Certificate& c) { c.key_id = std::string(2000, 'x'); }},
@@ -98,8 +98,8 @@ TEST_F(CertificateTest, EachFieldCounts) {
 
 TEST_F(CertificateTest, OptionsAndExtensionsBecomePermissions) {
   wanted.extensions = {{"permit-pty", ""}, {"something-new@example.com", "ignored"}};
-  wanted.critical_options = {{"force-command", WireBytes().string("uptime").bytes()},
-                             {"source-address", WireBytes().string("10.0.0.0/8,2001:db8::/32").bytes()},
+  wanted.critical_options = {{"force-command", WireWriter().string("uptime").bytes()},
+                             {"source-address", WireWriter().string("10.0.0.0/8,2001:db8::/32").bytes()},
                              {"verify-required", ""}};
   const Permissions may = permissions_of(parse_certificate(issue()).value()).value();
   EXPECT_TRUE(may.pty && may.verify_required);
@@ -140,19 +140,19 @@ TEST_F(CertificateTest, AnotherAuthoritysSignatureIsWrong) {
 }
 
 std::string krl(std::string_view sections) {
-  return WireBytes().raw({"SSHKRL\n\0", 8}).number(1, 4).number(1, 8).number(0, 8).number(0, 8).string("").string("comment").raw(sections).bytes();
+  return WireWriter().raw({"SSHKRL\n\0", 8}).number(1, 4).number(1, 8).number(0, 8).number(0, 8).string("").string("comment").raw(sections).bytes();
 }
-std::string section(std::uint8_t type, std::string_view data) { return WireBytes().number(type, 1).string(data).bytes(); }
+std::string section(std::uint8_t type, std::string_view data) { return WireWriter().number(type, 1).string(data).bytes(); }
 std::string serials_section(std::uint8_t type, std::string_view data) {
-  return section(1, WireBytes().string("CA").string("").raw(section(type, data)).bytes());
+  return section(1, WireWriter().string("CA").string("").raw(section(type, data)).bytes());
 }
 
 TEST(Krl, EveryKindOfSection) {
   using Kind = Revocation::Kind;
-  const auto list = parse_krl(krl(serials_section(0x20, WireBytes().number(5, 8).number(9, 8).bytes()) + serials_section(0x21, WireBytes().number(20, 8).number(30, 8).bytes()) +
-                                  serials_section(0x22, WireBytes().number(100, 8).string({"\0\x8d", 2}).bytes()) + serials_section(0x23, WireBytes().string("ada").bytes()) +
-                                  section(2, WireBytes().string("KEY").bytes()) + section(3, WireBytes().string(std::string(20, 's')).bytes()) +
-                                  section(5, WireBytes().string(std::string(32, 'S')).bytes())));
+  const auto list = parse_krl(krl(serials_section(0x20, WireWriter().number(5, 8).number(9, 8).bytes()) + serials_section(0x21, WireWriter().number(20, 8).number(30, 8).bytes()) +
+                                  serials_section(0x22, WireWriter().number(100, 8).string({"\0\x8d", 2}).bytes()) + serials_section(0x23, WireWriter().string("ada").bytes()) +
+                                  section(2, WireWriter().string("KEY").bytes()) + section(3, WireWriter().string(std::string(20, 's')).bytes()) +
+                                  section(5, WireWriter().string(std::string(32, 'S')).bytes())));
   ASSERT_TRUE(list.has_value()) << list.error().message;
   const std::vector<Revocation> expected = {
       {Kind::serials, "CA", 5, 5, {}},     {Kind::serials, "CA", 9, 9, {}},     {Kind::serials, "CA", 20, 30, {}},        {Kind::serials, "CA", 100, 100, {}},
@@ -170,16 +170,16 @@ TEST(Krl, WhatIsNotUnderstoodIsRefused) {
                              krl(section(9, "")),
                              krl(serials_section(0x39, "")),
                              krl(serials_section(0x20, "1234567")),
-                             krl(serials_section(0x21, WireBytes().number(30, 8).number(20, 8).bytes())),
-                             krl(serials_section(0x21, WireBytes().number(30, 8).bytes())),
-                             krl(serials_section(0x22, WireBytes().number(UINT64_MAX - 3, 8).string({"\x01", 1}).bytes())),
-                             krl(serials_section(0x22, WireBytes().number(1, 8).string({"\x80", 1}).bytes())),
-                             krl(section(3, WireBytes().string("short").bytes())),
-                             krl(section(5, WireBytes().string("short").bytes())),
-                             krl(section(2, WireBytes().string("").bytes())),
-                             WireBytes().raw({"SSHKRL\n\0", 8}).number(2, 4).bytes()};
+                             krl(serials_section(0x21, WireWriter().number(30, 8).number(20, 8).bytes())),
+                             krl(serials_section(0x21, WireWriter().number(30, 8).bytes())),
+                             krl(serials_section(0x22, WireWriter().number(UINT64_MAX - 3, 8).string({"\x01", 1}).bytes())),
+                             krl(serials_section(0x22, WireWriter().number(1, 8).string({"\x80", 1}).bytes())),
+                             krl(section(3, WireWriter().string("short").bytes())),
+                             krl(section(5, WireWriter().string("short").bytes())),
+                             krl(section(2, WireWriter().string("").bytes())),
+                             WireWriter().raw({"SSHKRL\n\0", 8}).number(2, 4).bytes()};
   for (const std::string& each : bad) EXPECT_TRUE(parse_krl(each).has_error());
-  const std::string good = krl(serials_section(0x21, WireBytes().number(20, 8).number(30, 8).bytes()));
+  const std::string good = krl(serials_section(0x21, WireWriter().number(20, 8).number(30, 8).bytes()));
   for (std::size_t i = 0; i < good.size(); ++i) {
     const auto cut = parse_krl(good.substr(0, i));
     EXPECT_TRUE(cut.has_error() || cut->empty()) << i;

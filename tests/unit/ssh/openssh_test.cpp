@@ -300,17 +300,17 @@ class LyingAgent {
         char length[4];
         asio::read(client, asio::buffer(length), error);
         if (error) break;
-        std::string request(PacketReader({length, 4}).u32(), '\0');
+        std::string request(WireReader({length, 4}).u32(), '\0');
         asio::read(client, asio::buffer(request), error);
-        PacketWriter answer;
+        WireWriter answer;
         if (request[0] == 11) {  // SSH_AGENTC_REQUEST_IDENTITIES
           answer.u8(12).u32(1).string(blob_).string("liar");
         } else if (request[0] == 13) {  // SSH_AGENTC_SIGN_REQUEST
-          answer.u8(14).string(PacketWriter().string("ssh-ed25519").string(std::string(64, 'x')).bytes());
+          answer.u8(14).string(WireWriter().string("ssh-ed25519").string(std::string(64, 'x')).bytes());
         } else {
           answer.u8(5);
         }
-        asio::write(client, asio::buffer(PacketWriter().string(answer.bytes()).bytes()), error);
+        asio::write(client, asio::buffer(WireWriter().string(answer.bytes()).bytes()), error);
       }
     }
   }

@@ -10,8 +10,8 @@ namespace berth::ssh {
 namespace {
 
 TEST(Wire, ReadsWhatItWrites) {
-  const PacketWriter packet = PacketWriter(90).u32(0x01020304).boolean(true).string("name").string("").raw("tail");
-  PacketReader in(packet.bytes());
+  const WireWriter packet = WireWriter(90).u32(0x01020304).boolean(true).string("name").string("").raw("tail");
+  WireReader in(packet.bytes());
   EXPECT_EQ(in.u8(), 90);
   EXPECT_EQ(in.u32(), 0x01020304u);
   EXPECT_TRUE(in.boolean());
@@ -23,7 +23,7 @@ TEST(Wire, ReadsWhatItWrites) {
 }
 
 TEST(Wire, FailsForGoodAtTheFirstFieldThatDoesNotFit) {
-  PacketReader in(std::string_view("\0\0\0\x0a" "abcd\0\0\0\1x", 13));
+  WireReader in(std::string_view("\0\0\0\x0a" "abcd\0\0\0\1x", 13));
   EXPECT_EQ(in.string(), "");
   EXPECT_FALSE(in.ok());
   EXPECT_EQ(in.u8(), 0);
@@ -32,14 +32,14 @@ TEST(Wire, FailsForGoodAtTheFirstFieldThatDoesNotFit) {
 }
 
 TEST(Wire, LengthsNearTheTopDoNotWrap) {
-  PacketReader in(std::string_view("\xff\xff\xff\xff" "abc", 7));
+  WireReader in(std::string_view("\xff\xff\xff\xff" "abc", 7));
   EXPECT_EQ(in.string(), "");
   EXPECT_FALSE(in.ok());
 }
 
 TEST(Wire, TextHoldsNoNul) {
-  const std::string packet = PacketWriter().string(std::string_view("a\0b", 3)).bytes();
-  PacketReader text(packet), bytes(packet);
+  const std::string packet = WireWriter().string(std::string_view("a\0b", 3)).bytes();
+  WireReader text(packet), bytes(packet);
   text.text();
   EXPECT_FALSE(text.ok());
   EXPECT_EQ(bytes.string().size(), 3u);
@@ -57,7 +57,7 @@ struct Request {
 };
 
 std::vector<Request> channel_requests() {
-  auto head = [](std::string_view type) { return PacketWriter().u32(7).string(type).boolean(true); };
+  auto head = [](std::string_view type) { return WireWriter().u32(7).string(type).boolean(true); };
   return {
       {"pty-req", head("pty-req").string("xterm").u32(80).u32(24).u32(1).u32(2).string("modes").bytes()},
       {"env", head("env").string("LANG").string("C").bytes()},
@@ -85,7 +85,7 @@ TEST(ChannelRequests, HoldTheirFields) {
   EXPECT_EQ(std::get<ExecRequest>(parse_channel_request(requests[2].packet)->request).command, "ls -l");
   EXPECT_EQ(std::get<WindowChange>(parse_channel_request(requests[4].packet)->request).rows, 50u);
   EXPECT_EQ(std::get<BreakRequest>(parse_channel_request(requests[6].packet)->request).milliseconds, 500u);
-  const auto other = parse_channel_request(PacketWriter().u32(1).string("xon-xoff").boolean(false).raw("what ever").bytes());
+  const auto other = parse_channel_request(WireWriter().u32(1).string("xon-xoff").boolean(false).raw("what ever").bytes());
   EXPECT_EQ(std::get<UnknownRequest>(other->request).type, "xon-xoff");
   const auto x11 = std::get<X11Request>(parse_channel_request(requests[7].packet)->request);
   EXPECT_TRUE(x11.single_connection);
@@ -106,13 +106,13 @@ TEST(ChannelRequests, EveryTruncationIsAnError) {
 
 TEST(ChannelRequests, NulInACommandOrNameIsAnError) {
   const std::string_view evil("ls\0rm", 5);
-  EXPECT_TRUE(parse_channel_request(PacketWriter().u32(1).string("exec").boolean(true).string(evil).bytes()).has_error());
-  EXPECT_TRUE(parse_channel_request(PacketWriter().u32(1).string("env").boolean(true).string("A").string(evil).bytes()).has_error());
-  EXPECT_TRUE(parse_channel_open(PacketWriter().string("direct-streamlocal@openssh.com").u32(0).u32(1).u32(1).string(evil).bytes()).has_error());
+  EXPECT_TRUE(parse_channel_request(WireWriter().u32(1).string("exec").boolean(true).string(evil).bytes()).has_error());
+  EXPECT_TRUE(parse_channel_request(WireWriter().u32(1).string("env").boolean(true).string("A").string(evil).bytes()).has_error());
+  EXPECT_TRUE(parse_channel_open(WireWriter().string("direct-streamlocal@openssh.com").u32(0).u32(1).u32(1).string(evil).bytes()).has_error());
 }
 
 TEST(ChannelOpens, AreParsed) {
-  const std::string packet = PacketWriter().string("direct-tcpip").u32(3).u32(1000).u32(2000).string("h").u32(80).string("o").u32(5).bytes();
+  const std::string packet = WireWriter().string("direct-tcpip").u32(3).u32(1000).u32(2000).string("h").u32(80).string("o").u32(5).bytes();
   const auto parsed = parse_channel_open(packet);
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->sender, 3u);
@@ -124,20 +124,20 @@ TEST(ChannelOpens, AreParsed) {
   EXPECT_EQ(open.origin_port, 5u);
   for (std::size_t size = 0; size < packet.size(); ++size)
     EXPECT_TRUE(parse_channel_open(std::string_view(packet).substr(0, size)).has_error()) << size;
-  EXPECT_FALSE(parse_channel_open(PacketWriter().string("x11").u32(0).u32(1).u32(1).string("more").bytes())->open);
+  EXPECT_FALSE(parse_channel_open(WireWriter().string("x11").u32(0).u32(1).u32(1).string("more").bytes())->open);
 }
 
 TEST(GlobalRequests, AreParsed) {
-  const auto parsed = parse_global_request(PacketWriter().string("tcpip-forward").boolean(true).string("localhost").u32(8080).bytes());
+  const auto parsed = parse_global_request(WireWriter().string("tcpip-forward").boolean(true).string("localhost").u32(8080).bytes());
   ASSERT_TRUE(parsed.has_value() && parsed->request);
   EXPECT_EQ(std::get<TcpipForward>(*parsed->request).port, 8080u);
-  EXPECT_FALSE(parse_global_request(PacketWriter().string("keepalive@openssh.com").boolean(true).bytes())->request);
-  EXPECT_TRUE(parse_global_request(PacketWriter().string("tcpip-forward").boolean(true).string("x").bytes()).has_error());
+  EXPECT_FALSE(parse_global_request(WireWriter().string("keepalive@openssh.com").boolean(true).bytes())->request);
+  EXPECT_TRUE(parse_global_request(WireWriter().string("tcpip-forward").boolean(true).string("x").bytes()).has_error());
 }
 
 TEST(AuthRequests, AreParsed) {
-  const std::string blob = PacketWriter().string("ssh-ed25519").string(std::string(32, 'k')).bytes();
-  const std::string packet = PacketWriter().string("ada").string("ssh-connection").string("publickey").boolean(true)
+  const std::string blob = WireWriter().string("ssh-ed25519").string(std::string(32, 'k')).bytes();
+  const std::string packet = WireWriter().string("ada").string("ssh-connection").string("publickey").boolean(true)
                                  .string("ssh-ed25519").string(blob).string("signature").bytes();
   const auto parsed = parse_userauth_request(packet);
   ASSERT_TRUE(parsed.has_value());
@@ -148,17 +148,17 @@ TEST(AuthRequests, AreParsed) {
   for (std::size_t size = 0; size < packet.size(); ++size)
     EXPECT_TRUE(parse_userauth_request(std::string_view(packet).substr(0, size)).has_error()) << size;
   EXPECT_TRUE(parse_userauth_request(packet + "x").has_error());
-  EXPECT_EQ(parse_userauth_request(PacketWriter().string("ada").string("ssh-connection").string("none").bytes())->request.method, "none");
+  EXPECT_EQ(parse_userauth_request(WireWriter().string("ada").string("ssh-connection").string("none").bytes())->request.method, "none");
 }
 
 // Whatever comes in, a parser answers a value or an error; the sanitizers watch the rest.
 TEST(Parsers, SurviveChangedBytes) {
   std::vector<std::string> packets;
   for (const Request& request : channel_requests()) packets.push_back(request.packet);
-  packets.push_back(PacketWriter().string("direct-tcpip").u32(3).u32(1000).u32(2000).string("h").u32(80).string("o").u32(5).bytes());
-  packets.push_back(PacketWriter().string("tcpip-forward").boolean(true).string("localhost").u32(8080).bytes());
-  packets.push_back(PacketWriter().string("ada").string("ssh-connection").string("publickey").boolean(true).string("ssh-ed25519")
-                        .string(PacketWriter().string("ssh-ed25519").string("k").bytes()).string("signature").bytes());
+  packets.push_back(WireWriter().string("direct-tcpip").u32(3).u32(1000).u32(2000).string("h").u32(80).string("o").u32(5).bytes());
+  packets.push_back(WireWriter().string("tcpip-forward").boolean(true).string("localhost").u32(8080).bytes());
+  packets.push_back(WireWriter().string("ada").string("ssh-connection").string("publickey").boolean(true).string("ssh-ed25519")
+                        .string(WireWriter().string("ssh-ed25519").string("k").bytes()).string("signature").bytes());
   std::mt19937 random(1);
   for (int i = 0; i < 40'000; ++i) {
     std::string packet = packets[random() % packets.size()];
