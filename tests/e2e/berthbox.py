@@ -15,6 +15,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
+PRESET = os.environ.get("BERTH_PRESET", "release")
+SANITIZED = PRESET in ("asan", "tsan")
+REPORTS = ("WARNING: ThreadSanitizer", "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 
 
 def wait_until(condition, what, timeout=20.0, every=0.05):
@@ -124,7 +127,7 @@ class Box:
         self.ssh_port = free_ports(1)
         self.web_port = free_ports(2)  # the portal and, one above, the workspaces
         self.key = make_key(self.dir / "id_ada")
-        self.bin = ROOT / "build" / os.environ.get("BERTH_PRESET", "release") / "bin"
+        self.bin = ROOT / "build" / PRESET / "bin"
 
     # -- start and stop
     def up(self, *extra, check=True, timeout=1200):
@@ -141,9 +144,22 @@ class Box:
                               text=True, timeout=120)
 
     def destroy(self):
+        self.down(check=False)  # keeps the logs, which --purge would take
+        reports = self.sanitizer_reports()
         self.down("--purge", check=False)
         if not os.environ.get("BERTH_E2E_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
+        assert not reports, "\n".join(reports)
+
+    def sanitizer_reports(self):
+        """What a build with a sanitizer (BERTH_PRESET=asan or tsan) has said in the programs' logs."""
+        reports = []
+        for log in sorted(self.state.glob("log/*.log")):
+            text = log.read_text(errors="replace")
+            begins = [text.find(mark) for mark in REPORTS if mark in text]
+            if begins:
+                reports.append(f"{log.name}: the first report of {sum(map(text.count, REPORTS))}:\n{text[min(begins):min(begins) + 6000]}")
+        return reports
 
     def logs(self, lines=30):
         """The last lines of each program's log, for a failure's message."""
@@ -160,8 +176,6 @@ class Box:
         """`berth --json …` on the admin socket: the parsed answer, or the finished process with check=False."""
         if args[:2] in (("key", "revoke"), ("user", "remove")):
             args = (*args, "--yes")  # nobody is there to be asked
-        if args[:2] in (("user", "remove"), ("key", "revoke")):
-            args = (*args, "--yes")  # these ask
         done = subprocess.run([self.bin / "berth", "--admin-socket", self.state / "admin.sock", "--json", *map(str, args)],
                               capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         if not check:

@@ -37,20 +37,26 @@ def faults(page):
 
 
 def patient(goto):
-    """Chromium drops what is under way whenever a network interface of the machine comes or goes, as those of containers do."""
+    """Chromium drops what is under way whenever a network interface of the machine comes or goes, as those of containers do, and then may load the
+    page again by itself."""
+    dropped = ("ERR_NETWORK_CHANGED", "chrome-error:", "interrupted by another navigation")
+
     def again(url, **options):
         for _ in range(10):
             try:
                 return goto(url, **options)
             except Error as error:
-                if "ERR_NETWORK_CHANGED" not in str(error) and "chrome-error:" not in str(error):
+                if not any(mark in str(error) for mark in dropped):
                     raise
         return goto(url, **options)
     return again
 
 
 def wait_for_lab(page, part="#jp-main-dock-panel"):
-    """Waits until JupyterLab shows `part`. Jupyter starts on demand; a script that Chromium dropped (see patient()) leaves the page white: asks again."""
+    """Waits until JupyterLab shows `part`. Jupyter starts on demand; a script that Chromium dropped (see patient()) leaves the page white: asks again.
+    A dropped theme leaves a dialog over a page that works: it is put away."""
+    dialog = page.get_by_role("dialog").filter(has_text="Error Loading Theme")
+    page.add_locator_handler(dialog, lambda: dialog.get_by_role("button").first.click())
     for _ in range(4):
         with contextlib.suppress(TimeoutError):
             page.locator(part).wait_for(timeout=25_000)
@@ -62,7 +68,7 @@ def wait_for_lab(page, part="#jp-main-dock-panel"):
 
 def settle(page, good, again):
     """Waits for `good`. Logins of one address are limited to some a minute, and the tests' all come from one: told so, tries `again`."""
-    limited = page.get_by_text(re.compile("Too many login attempts|does not answer"))  # the second: see patient()
+    limited = page.get_by_text(re.compile("Too many login attempts|does not answer|does not work any more"))  # the last two: see patient()
     for _ in range(40):
         good.or_(limited).first.wait_for()
         if limited.count() == 0:
