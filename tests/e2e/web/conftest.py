@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from berthbox import make_key
-from portal import CHROMIUM, FLAGS, SCREENSHOTS, Portal
+from portal import CHROMIUM, FLAGS, SCREENSHOTS, AppsBox, Portal, running
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +43,10 @@ def admin(box):
     box.berth("user", "add", "boss", "--role", "admin")
     box.berth("key", "add", "boss", f"{key}.pub")
     return box.client("boss", key)
+
+
+@pytest.fixture(scope="session")
+def wildcard_box():
+    """One more Berth, where each application has an origin of its own."""
+    with running(AppsBox()) as berth:
+        yield berth

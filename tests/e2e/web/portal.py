@@ -1,11 +1,17 @@
 """The portal as a person with a browser uses it: Debian's Chromium driven by Playwright."""
 
+import asyncio
+import concurrent.futures
 import contextlib
+import os
 import re
+import signal
+import ssl
+import subprocess
 
 from playwright.sync_api import Error, TimeoutError
 
-from berthbox import ROOT
+from berthbox import ROOT, Box, gone, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
 # Without the background flags Chromium tries to reach hosts of its maker.
@@ -14,13 +20,76 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SCREENSHOTS = ROOT / "build/screenshots"
 AXE = ROOT / "web/ui/node_modules/axe-core/axe.min.js"
+DOMAIN = "apps.localhost"  # *.localhost leads to this machine by itself
+INSECURE = ssl.create_default_context()
+INSECURE.check_hostname, INSECURE.verify_mode = False, ssl.CERT_NONE
 NO_CODES = {"error": {"kind": "unavailable", "message": "this test uses no codes"}}
+
+
+class AppsBox(Box):
+    """A Box with an origin for each application (web.wildcard_domain)."""
+
+    def up(self, *extra, **kw):
+        super().up(*extra, **kw)
+        settings = self.state / "berth.toml"
+        settings.write_text(settings.read_text().replace("[web]\n", f'[web]\npublic_url = "https://localhost:{self.web_port}"\nwildcard_domain = "{DOMAIN}"\n', 1))
+        pid = self.pid("berthd")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: gone(pid), "berthd ends", 60)
+        with open(self.state / "log/berthd.log", "ab") as log:
+            process = subprocess.Popen(["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs", self.state / "bin/berthd",
+                                        "--config", self.state / "berth.toml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        (self.state / "berthd.pid").write_text(f"{process.pid}\n")
+
+        def ready():
+            assert process.poll() is None, self.logs()
+            return self.berth("status", check=False).returncode == 0
+        wait_until(ready, "berthd serves again", 60)
+
+
+@contextlib.contextmanager
+def running(berth, *options):
+    """A Box from its start to its end."""
+    try:
+        berth.up(*options)
+        yield berth
+    finally:
+        berth.destroy()
 
 
 def web_link(client):
     """What `ssh … berth web` prints: a link that works once."""
     said = client.ssh("box", "berth web").stdout
     return re.search(r"https://\S+", said).group()
+
+
+def run_async(coroutine, timeout=60):
+    """Playwright's own loop runs in this thread, so asyncio gets another."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result(timeout)
+
+
+async def enter(http, client, path):
+    """Logs an aiohttp session in by link and lets it into what `path` on the portal leads to; answers that address."""
+    while True:  # logins of one address are limited to some a minute, and the tests' all come from one
+        link = await asyncio.to_thread(web_link, client)
+        portal = re.match(r"https://[^/]+", link).group()
+        token = re.search(r"[#?&/](?:token=)?([A-Za-z0-9_-]{20,})", link.split("login", 1)[1]).group(1)
+        async with http.post(f"{portal}/api/v1/login/link", json={"token": token}, headers={"Origin": portal}) as answer:
+            if answer.status == 200:
+                break
+            assert answer.status == 429, await answer.text()
+        await asyncio.sleep(3)
+    async with http.get(portal + path) as answer:
+        assert answer.status < 400, (answer.status, await answer.text())
+        return str(answer.url)
+
+
+def copy_tree(folders, into):
+    """Copies folders for a workspace to read, by links where the file system allows it."""
+    into.mkdir(parents=True, exist_ok=True)
+    if subprocess.run(["cp", "-al", *folders, into], check=False, capture_output=True).returncode != 0:
+        subprocess.run(["cp", "-a", "--remove-destination", *folders, into], check=True)
 
 
 def shoot(page, name):
@@ -100,6 +169,10 @@ class Portal:
     @property
     def workspace_url(self):
         return f"https://localhost:{self.workspace_port}"
+
+    def origin(self, app, workspace="main", user="ada"):
+        """Of an application (a port, or "jupyter") where web.wildcard_domain is set."""
+        return f"https://{app}--{workspace}--{user}.{DOMAIN}:{self.workspace_port}"
 
     def open(self, viewport=None, scheme="light", codes=False, **options):
         """A fresh browser profile with one page; nobody is logged in. `codes`: its login page asks for a code (one address may have

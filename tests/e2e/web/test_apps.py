@@ -1,16 +1,11 @@
 """Applications on origins of their own (web.wildcard_domain), in Chromium: *.localhost leads to this machine by itself."""
 
-import os
 import re
-import signal
-import subprocess
 
 import pytest
 
-from berthbox import Box, gone, wait_until
-from portal import fetch, wait_for_lab
-
-DOMAIN = "apps.localhost"
+from berthbox import wait_until
+from portal import DOMAIN, fetch, wait_for_lab
 
 # What people run: absolute paths, cookies, XSRF tokens, a WebSocket that compares Origin with Host (tornado's default).
 APP = r'''
@@ -44,35 +39,9 @@ asyncio.run(main())
 '''
 
 
-class AppsBox(Box):
-    """A Box with an origin for each application."""
-
-    def up(self, *extra, **kw):
-        super().up(*extra, **kw)
-        settings = self.state / "berth.toml"
-        settings.write_text(settings.read_text().replace("[web]\n", f'[web]\npublic_url = "https://localhost:{self.web_port}"\nwildcard_domain = "{DOMAIN}"\n', 1))
-        pid = self.pid("berthd")
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: gone(pid), "berthd ends", 60)
-        with open(self.state / "log/berthd.log", "ab") as log:
-            process = subprocess.Popen(["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs", self.state / "bin/berthd",
-                                        "--config", self.state / "berth.toml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        (self.state / "berthd.pid").write_text(f"{process.pid}\n")
-
-        def ready():
-            assert process.poll() is None, self.logs()
-            return self.berth("status", check=False).returncode == 0
-        wait_until(ready, "berthd serves again", 60)
-
-
 @pytest.fixture(scope="module")
-def box():
-    berth = AppsBox()
-    try:
-        berth.up()
-        yield berth
-    finally:
-        berth.destroy()
+def box(wildcard_box):
+    return wildcard_box
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +63,6 @@ def apps(ada):
         process.communicate()
 
 
-def origin(portal, app, workspace="main", user="ada"):
-    return f"https://{app}--{workspace}--{user}.{DOMAIN}:{portal.workspace_port}"
-
-
 @pytest.fixture
 def page(portal, ada):
     return portal.log_in(ada)
@@ -108,7 +73,7 @@ def open_app(portal, page, port):
     tab = page.context.new_page()
     tab.goto(f"{portal.url}/w/ada/main/port/{port}/")
     tab.get_by_text(f"script of port {port}").wait_for()
-    assert tab.url == origin(portal, port) + "/"
+    assert tab.url == portal.origin(port) + "/"
     return tab
 
 
@@ -129,7 +94,7 @@ def test_absolute_paths_cookies_and_xsrf(portal, page, apps):
     assert tab.evaluate(ECHO) == "echo hello"
     tab.get_by_role("button", name="Go").click()
     tab.get_by_text("answer 42").wait_for()
-    assert tab.url == origin(portal, apps[0]) + "/result?n=42"
+    assert tab.url == portal.origin(apps[0]) + "/result?n=42"
 
 
 def test_cookies_stay_where_they_are(portal, page, apps):
@@ -138,7 +103,7 @@ def test_cookies_stay_where_they_are(portal, page, apps):
     first.evaluate(f"document.cookie = '__Host-berth=x; Secure; Path=/; Domain={DOMAIN}'; document.cookie = 'up=1; Domain=localhost; Path=/'")
     seen = first.evaluate("fetch('/seen').then((r) => r.json())")
     assert "visits=" in seen["Cookie"] and "__Host" not in seen["Cookie"]
-    assert seen["X-Forwarded-Host"] == origin(portal, apps[0]).removeprefix("https://") and seen["Host"] == f"localhost:{apps[0]}"
+    assert seen["X-Forwarded-Host"] == portal.origin(apps[0]).removeprefix("https://") and seen["Host"] == f"localhost:{apps[0]}"
     second = open_app(portal, page, apps[1])
     seen = second.evaluate("fetch('/seen').then((r) => r.json())")
     assert "visits=1" in seen["Cookie"] and f"wide{apps[0]}=" not in seen["Cookie"] and "up=" not in seen["Cookie"]
@@ -152,7 +117,7 @@ def test_siblings_cannot_reach_each_other(portal, page, apps):
     """One application can neither read, post to, frame nor open a WebSocket to another, nor use the portal."""
     open_app(portal, page, apps[1])
     tab = open_app(portal, page, apps[0])
-    other = origin(portal, apps[1])
+    other = portal.origin(apps[1])
     assert fetch(tab, f"{other}/seen", credentials="include") == "TypeError"
     assert fetch(tab, f"{other}/sum", method="POST", credentials="include", mode="no-cors") in ("opaque", "TypeError")
     assert fetch(tab, f"{portal.url}/api/v1/me", credentials="include") == "TypeError"
@@ -174,13 +139,13 @@ def test_siblings_cannot_reach_each_other(portal, page, apps):
 def test_without_login(portal, apps, ada):
     """Who opens an application's address first is led to the login and then to the page."""
     tab = portal.open()
-    tab.goto(origin(portal, apps[0]) + "/result?n=1")
+    tab.goto(portal.origin(apps[0]) + "/result?n=1")
     tab.get_by_role("heading", name="Log in with your SSH key").wait_for()
     address = tab.url
     portal.log_in(ada, page=tab)
     tab.goto(address)
     tab.get_by_text("answer 1").wait_for()
-    assert tab.url == origin(portal, apps[0]) + "/result?n=1"
+    assert tab.url == portal.origin(apps[0]) + "/result?n=1"
 
 
 def test_jupyter_has_its_own_origin(portal, page):
@@ -189,7 +154,7 @@ def test_jupyter_has_its_own_origin(portal, page):
         page.get_by_role("article", name="main", exact=True).get_by_role("link", name="Open Jupyter").click()
     lab = popup.value
     wait_for_lab(lab)
-    assert lab.url.startswith(origin(portal, "jupyter") + "/w/ada/main/jupyter/lab"), lab.url
+    assert lab.url.startswith(portal.origin("jupyter") + "/w/ada/main/jupyter/lab"), lab.url
     lab.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
     lab.get_by_text("(ipykernel) | Idle").wait_for(timeout=120_000)
     cell = lab.locator(".jp-Notebook .jp-CodeCell .cm-content").first
@@ -203,14 +168,14 @@ def test_sharing_a_port(portal, page, box, ada, apps, new_user):
     """A port shared by command opens for that user and nobody else; the end closes what is open, and each is in the audit trail."""
     bob, eve = new_user(), new_user()
     address = ada.run(f"berth share create {apps[0]} --with {bob.user} --for 1h")
-    assert address == origin(portal, apps[0]) + "/"
+    assert address == portal.origin(apps[0]) + "/"
     tab = portal.log_in(bob)
     tab.goto(address)
     tab.get_by_text(f"script of port {apps[0]}").wait_for()
     assert tab.evaluate(ECHO) == "echo hello"
     assert portal.log_in(eve).goto(address).status == 404
     other = tab.context.new_page()
-    assert other.goto(origin(portal, apps[1]) + "/").status == 404
+    assert other.goto(portal.origin(apps[1]) + "/").status == 404
     shares = box.items("share", "list")
     assert [(s["owner"], s["with"], s["port"]) for s in shares] == [("ada", bob.user, apps[0])]
     assert re.search(rf"{apps[0]}\s+{bob.user}", ada.run("berth share list"))

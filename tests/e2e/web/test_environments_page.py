@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from berthbox import ROOT, Box
-from portal import DESKTOP, PHONE, faults, shoot
+from portal import DESKTOP, PHONE, faults, running, shoot
 
 sys.path.insert(0, str(ROOT / "tests" / "environments"))
 import channel as channels  # noqa: E402
@@ -23,11 +23,8 @@ def box():
     berth.channel = berth.dir / "channel"
     subprocess.run(["cp", "-r", channels.cached(), berth.channel], check=True)
     subprocess.run(["chmod", "-R", "a+rX", berth.channel], check=True)
-    try:
-        berth.up("--channels", berth.channel)
+    with running(berth, "--channels", berth.channel):
         yield berth
-    finally:
-        berth.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """JupyterLab of one's own workspace, through the proxy, on the workspace origin."""
 
-import asyncio
 import contextlib
 import re
-import ssl
 import time
 from urllib.parse import unquote
 
@@ -11,11 +9,7 @@ import pytest
 import websockets
 
 from berthbox import fingerprint, make_key, wait_until
-from portal import cookie_header, fetch, shoot, shown_code, wait_for_lab
-
-INSECURE = ssl.create_default_context()
-INSECURE.check_hostname, INSECURE.verify_mode = False, ssl.CERT_NONE
-
+from portal import INSECURE, cookie_header, fetch, run_async, shoot, shown_code, wait_for_lab
 
 def open_lab(portal, page):
     """Clicks Open Jupyter on Home; answers the tab that shows JupyterLab."""
@@ -104,13 +98,6 @@ async def handshake(portal, cookies, origin):
             return "open"
     except websockets.InvalidStatus as refusal:
         return refusal.response.status_code
-
-
-def run_async(coroutine):
-    """Playwright's own loop runs in this thread, so asyncio gets another."""
-    import concurrent.futures
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result(60)
 
 
 def test_websockets_of_other_origins_are_refused(portal, lab):
