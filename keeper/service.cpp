@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "keeper/processes.hpp"
+#include "keeper/usage.hpp"
 #include "workspaces/names.hpp"
 
 namespace berth::keeper {
@@ -108,6 +109,10 @@ asio::awaitable<void> Service::answer_for(const void* watcher, std::string line,
   const std::int64_t number = op->get<std::int64_t>();
   if (const auto what = json.find("do"); what != json.end() && what->is_string() && Environments::answers(what->get_ref<const std::string&>())) {
     co_return co_await answer_environments(number, json, std::move(say));
+  }
+  if (const auto what = json.find("do"); what != json.end() && *what == "usage") {
+    say({{"op", number}, {"ok", read_all_usage(watched_)}});
+    co_return;
   }
   const Row* row = nullptr;
   auto request = parse(json, row);

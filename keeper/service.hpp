@@ -1,5 +1,5 @@
-// The requests that berth-keeper answers (workspaces/keeper_protocol.hpp): a table of five, and those of keeper/environments.hpp;
-// everything else is refused. Names and
+// The requests that berth-keeper answers (workspaces/keeper_protocol.hpp): a table of five, "usage", and those of
+// keeper/environments.hpp; everything else is refused. Names and
 // images are checked here again, whoever asks; paths, limits and mounts come from the settings alone.
 #pragma once
 #include <boost/asio/any_io_executor.hpp>

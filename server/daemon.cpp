@@ -27,6 +27,7 @@
 #include "server/options.hpp"
 #include "web/server.hpp"
 #include "workspaces/env_builds.hpp"
+#include "workspaces/usage.hpp"
 
 namespace berth::server {
 namespace asio = boost::asio;
@@ -92,6 +93,7 @@ class Daemon {
   std::unique_ptr<auth::Audit> audit_;
   std::unique_ptr<workspaces::Manager> manager_;
   std::unique_ptr<workspaces::EnvBuilds> environments_;
+  std::unique_ptr<workspaces::UsageWatch> usage_;
   std::unique_ptr<ConnectionLimits> limits_;
   GatewayOptions gateway_options_;
   std::unique_ptr<web::WebServer> web_;
@@ -144,6 +146,9 @@ Result<void> Daemon::build() {
   auto keeper = workspaces::make_keeper_link(lanes_.front()->io.get_executor(), settings_.keeper.socket);
   environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper));
 
+  auto usage_keeper = workspaces::make_keeper_link(lanes_.front()->io.get_executor(), settings_.keeper.socket);
+  usage_ = std::make_unique<workspaces::UsageWatch>(lanes_.front()->io.get_executor(), std::move(usage_keeper));
+
   limits_ = std::make_unique<ConnectionLimits>(limits_of(settings_.ssh));
   web::WebOptions options = web_options(settings_, version_);
   gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most, options.ssh_command(),
@@ -159,6 +164,7 @@ Result<void> Daemon::build() {
   web_services.authorities = authorities_.get();
   web_services.more_metrics = [this] { return gateway_->metrics(); };
   web_services.environments = environments_.get();
+  web_services.usage = &usage_->history();
   Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(std::move(options), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
@@ -200,6 +206,7 @@ Result<void> Daemon::listen() {
 
 asio::awaitable<void> Daemon::start_workspaces() {
   environments_->start();
+  usage_->start();
   const Result<void> started = co_await manager_->start();
   // Not fatal: the keeper may come later, and users are told so until then.
   if (!started) log_warn("workspaces.not_ready", {{"error", started.error().message}});
@@ -240,6 +247,7 @@ asio::awaitable<void> Daemon::stop() {
   note_life("berthd.stop");
   manager_->shutdown();
   environments_->shutdown();
+  usage_->shutdown();
 }
 
 asio::awaitable<void> Daemon::wait_for_signal() {

@@ -11,6 +11,7 @@
 #include "web/pages.hpp"
 #include "web/records.hpp"
 #include "workspaces/env_builds.hpp"
+#include "workspaces/usage.hpp"
 
 namespace berth::web {
 namespace asio = boost::asio;
@@ -121,6 +122,24 @@ class TrafficPulse {
   std::unordered_map<std::string, std::pair<std::uint64_t, std::uint64_t>> seen_;
 };
 
+// With ?usage=1: what workspaces and the box use, all that is kept at first, then what has come.
+class UsagePulse {
+ public:
+  explicit UsagePulse(const ApiCall& call) : call_(call), history_(call.query_flag("usage") ? call.lane.services().usage : nullptr) {}
+
+  std::string text() {
+    if (!history_ || history_->tick() == told_) return {};
+    const nlohmann::json news = history_->since(told_, call_.caller.actor.name, call_.caller.reads_all());
+    told_ = news["tick"];
+    return event_text("usage", news);
+  }
+
+ private:
+  const ApiCall& call_;
+  const workspaces::UsageHistory* history_;
+  std::uint64_t told_ = 0;
+};
+
 std::string changed_text(std::uint32_t topics) {
   nlohmann::json names = nlohmann::json::array();
   for (std::uint8_t i = 0; i < static_cast<std::uint8_t>(Topic::count); ++i)
@@ -133,6 +152,7 @@ asio::awaitable<Result<void>> stream_events(ApiCall& call, std::shared_ptr<Event
   const WebLimits& limits = call.lane.limits();
   EventFilter filter(call);
   TrafficPulse pulse(call);
+  UsagePulse usage(call);
   auto sent = co_await client.send_part(event_text("ready", nlohmann::json::object()));
   auto last = steady_clock::now();
   while (sent && !call.lane.stopping() && !client.stream.peer_hung_up()) {
@@ -145,6 +165,7 @@ asio::awaitable<Result<void>> stream_events(ApiCall& call, std::shared_ptr<Event
     topics = filter.own(topics);
     std::string part = topics == 0 ? std::string() : changed_text(topics);
     part += pulse.text();
+    part += usage.text();
     if (part.empty() && steady_clock::now() - last >= limits.event_heartbeat) part = ": still here\n\n";
     if (part.empty()) continue;
     last = steady_clock::now();

@@ -34,6 +34,7 @@ class WebLogins;
 }  // namespace berth::auth
 namespace berth::workspaces {
 class EnvBuilds;
+class UsageHistory;
 class Manager;
 }
 
@@ -102,6 +103,7 @@ struct WebServices {
   std::function<std::vector<std::string>()> not_ready;
   // More lines for /metrics in Prometheus text form (SSH counters); may be empty. Called on any lane.
   std::function<std::string()> more_metrics;
+  const workspaces::UsageHistory* usage = nullptr;  // none: event streams tell no figures
   workspaces::EnvBuilds* environments = nullptr;  // null: the API answers that there are none
   auth::HostKeys* host_keys = nullptr;  // none: the API has no host keys to show
   auth::Authorities* authorities = nullptr;

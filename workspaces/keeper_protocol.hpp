@@ -8,6 +8,9 @@
 //   berthd: {"do":"build","action":"solve","yaml":"…","current":LOCK?}   also "adopt", "install" and "verify" (each with "lock")
 //           {"do":"environments","items":[{"name","revision","id","variables"}],"default":"ml"}   {"do":"environments_gc","keep":[ID]}
 //   keeper: {"op":7,"build":{event of the builder}}*, then ok or error
+//   berthd: {"do":"usage"}
+//   keeper: {"op":7,"ok":{"at_us":N,"workspaces":[{"user","workspace","pid","cpu_us","memory","memory_limit","cpus"}],"box":{keeper/usage.hpp}}}: of what
+//           runs, where the kernel keeps an account of it; at_us is a steady clock, cpu_us is since the start, a limit of 0 is none
 // "directory" comes before the agent is started: berthd listens there from then on. Requests run side by side.
 #pragma once
 #include <sys/types.h>

@@ -5,6 +5,7 @@ import re
 import signal
 
 from berthbox import gone, make_key, wait_until
+from portal import faults
 
 
 def test_sessions_come_and_go_by_themselves(portal, ada):
@@ -45,6 +46,31 @@ def test_workspace_state_is_followed(portal, box, new_user):
     card.get_by_text("Running").wait_for()
     box.berth("workspace", "stop", client.user)
     card.get_by_text("Stopped").wait_for(timeout=60_000)
+
+
+def test_use_is_drawn(portal, box, ada, admin):
+    """A busy workspace shows its CPU and memory on Home and on the admin's Overview, with the box's; nothing is asked for again and again."""
+    process = ada.popen("box", "exec timeout 300 sh -c 'while :; do :; done'")
+    try:
+        page = portal.log_in(ada)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        card = page.get_by_role("article", name="main", exact=True)
+        cpu = card.locator(".gauge").filter(has_text="CPU")
+        cpu.get_by_role("img", name=re.compile("CPU in the last minutes, at most")).wait_for(timeout=60_000)
+        wait_until(lambda: float(cpu.locator("strong").inner_text()) > 0.1, "the CPU's line rises", 60, 0.5)
+        assert re.match(r"\d.* MiB", card.locator(".gauge").filter(has_text="Memory").locator("strong").inner_text())
+        assert not [url for url in asked if "usage" in url and "/events" not in url]
+        overview = portal.log_in(admin)
+        overview.goto("/admin")
+        overview.get_by_role("img", name=re.compile("^Load .* in the last minutes")).wait_for(timeout=60_000)
+        overview.locator("dl.tiles div").filter(has_text="GPUs").wait_for()
+        row = overview.get_by_role("table", name="Workspaces").get_by_role("row").filter(has_text="ada").first
+        row.get_by_role("img").first.wait_for(timeout=60_000)
+        assert faults(page) == [] and faults(overview) == []
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_key_that_an_admin_adds_appears(portal, box, new_user):

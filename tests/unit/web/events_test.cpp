@@ -83,6 +83,28 @@ TEST_F(Events, TrafficIsToldToWhoMaySeeIt) {
   sessions->close(hers, "exit 0");
 }
 
+TEST_F(Events, UseIsToldToWhoMaySeeIt) {
+  const Login ada = login("ada"), otto = login("otto", auth::Role::auditor);
+  const auto answer = [](std::int64_t second) {
+    nlohmann::json workspaces = nlohmann::json::array();
+    for (const char* user : {"ada", "eve"}) workspaces.push_back({{"user", user}, {"workspace", "main"}, {"pid", 7}, {"cpu_us", second * 500'000}, {"memory", second}});
+    return nlohmann::json{{"at_us", second * 1'000'000}, {"workspaces", workspaces}, {"box", {{"cpus", 4}}}};
+  };
+  usage.add(answer(5));
+  usage.add(answer(10));
+  Wire hers = listen(ada, "?usage=1"), all = listen(otto, "?usage=1");
+  const std::string own = hers.receive_until("}\n\n");
+  EXPECT_NE(own.find("event: usage\n"), std::string::npos) << own;
+  EXPECT_NE(own.find(R"("cpu":[0.5])"), std::string::npos) << own;
+  EXPECT_EQ(own.find(R"("eve")"), std::string::npos) << own;
+  EXPECT_EQ(own.find("box"), std::string::npos) << own;
+  const std::string everything = all.receive_until("}\n\n");
+  EXPECT_NE(everything.find(R"("eve")"), std::string::npos) << everything;
+  EXPECT_NE(everything.find(R"("box")"), std::string::npos) << everything;
+  usage.add(answer(15));
+  EXPECT_NE(hers.receive_until("}\n\n").find(R"("memory":[15])"), std::string::npos);
+}
+
 TEST_F(Events, EndWithTheLogin) {
   const Login ada = login("ada"), eve = login("eve"), bob = login("bob");
   Wire logged_out = listen(ada), revoked = listen(eve), expired = listen(bob);

@@ -302,7 +302,9 @@ WebTest::WebTest(WebLimits limits, const std::string& wildcard_domain)
   options.limits = limits;
   options.wildcard_domain = wildcard_domain;
   if (!wildcard_domain.empty()) options.portal_url = "https://box.example", options.workspace_url = "https://box.example:8444";
-  server = WebServer::create(options, WebServices{*store, clock, *directory, *campaigns, *logins, *tokens, *shares, *sessions, *audit, *manager, {}, {}}).value();
+  WebServices services{*store, clock, *directory, *campaigns, *logins, *tokens, *shares, *sessions, *audit, *manager, {}, {}};
+  services.usage = &usage;
+  server = WebServer::create(options, services).value();
   const auto listen = [&](Face face, Transport transport) {
     auto acceptor = listen_tcp(lane, "127.0.0.1", 0).value();
     const std::uint16_t port = acceptor.local_endpoint().port();

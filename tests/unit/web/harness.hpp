@@ -21,6 +21,7 @@
 #include "tests/support/temp_dir.hpp"
 #include "web/server.hpp"
 #include "workspaces/manager.hpp"
+#include "workspaces/usage.hpp"
 
 namespace berth::web {
 
@@ -136,6 +137,7 @@ class WebTest : public testing::Test {
   FakeWorkspaces fake;
   std::unique_ptr<workspaces::Manager> manager;
   Lane lane{0};
+  workspaces::UsageHistory usage;
   std::unique_ptr<WebServer> server;
   std::uint16_t portal_port = 0, workspace_port = 0, tls_port = 0;
   SslContextHandle client_tls;

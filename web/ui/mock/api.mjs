@@ -34,6 +34,8 @@ function freshState() {
       { id: 'w2', user: 'ada', key_fingerprint: FINGERPRINT, address: '198.51.100.20', created_at: ago(72000), last_seen_at: ago(30000), expires_at: ago(-3600), current: false,
         user_agent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1' }],
     tokens: [],
+    shares: [{ id: 'p1', owner: 'ada', workspace: 'main', port: 8501, with: 'grace', url: 'https://8501--main--ada.apps.gpu-box.example.org/', created_at: ago(900), expires_at: ago(-80000) },
+      { id: 'p2', owner: 'grace', workspace: 'main', port: 6006, with: null, url: 'https://6006--main--grace.apps.gpu-box.example.org/', created_at: ago(9000), expires_at: ago(-8000) }],
     audit: [['-', 'ssh.login', 'ada', 'unknown key'], ['ada', 'ssh.login', 'ada', 'ok'], ['ada', 'web.login', 'w1', 'ok'], ['admin-socket', 'key.add', 'grace SHA256:gra9wXg1r2l', 'ok'],
       ['ada', 'workspace.start', 'ada/main', 'ok']].map(([actor, action, object, outcome], i) => ({ number: i + 1, at: ago(9000 - i * 1000), actor,
       source: actor === 'admin-socket' ? 'unix' : '203.0.113.7', key_fingerprint: '', action, object, outcome, hash: `${i}`.repeat(64) })),
@@ -68,11 +70,17 @@ async function start(state, { params: [user, name], response, wantsEvents }) {
 
 const stopped = async (state, { params: [user, name] }) => { await sleep(600); return Object.assign(findWorkspace(state, user, name) ?? notFound(), { state: 'stopped', started_at: null }); };
 
+// Five minutes of something between calm and busy.
+const wave = (seed, low, high) => Array.from({ length: 60 }, (_, i) => low + (high - low) * (0.5 + 0.35 * Math.sin(i / 7 + seed) + 0.15 * Math.sin(i * 1.7 + seed)));
+const usage = (s) => ({ tick: 1, first: true, every_s: 5, points: 60,
+  workspaces: s.workspaces.filter((w) => w.state === 'running').map(({ user, name }, i) => ({ user, name, cpus: 8, memory_limit: 32 * 2 ** 30, cpu: wave(i, 0.1, 5), memory: wave(i + 2, 3e9, 14e9) })),
+  box: { cpus: 32, memory_limit: 270e9, cpu: wave(1, 2, 22), memory: wave(3, 60e9, 120e9), load: wave(2, 3, 15), gpus: [] } });
+
 const streams = new Set();
 const changed = (...topics) => streams.forEach((stream) => stream.write(`event: changed\ndata: ${JSON.stringify({ topics })}\n\n`));
 
 const ROUTES = [
-  ['GET', 'me', (s) => ({ user: { name: 'ada', role: s.role }, csrf: 'mock', session: s.webSessions[0], ssh_host: 'gpu-box.example.org', ssh_port: 2222, workspace_origin: '', version: '0.1.0' })],
+  ['GET', 'me', (s) => ({ user: { name: 'ada', role: s.role }, csrf: 'mock', session: s.webSessions[0], ssh_host: 'gpu-box.example.org', ssh_port: 2222, workspace_origin: '', sharing: true, version: '0.1.0' })],
   ['POST', 'login/link', (s, { body }) => { if (body.token !== 'demo') throw new Refusal(401, 'denied', 'This link has been used or has run out.'); s.loggedIn = true; return { user: 'ada' }; }],
   ['POST', 'login/code', (s) => { s.askedAt = Date.now(); return { code: 'BDGH-2345', expires_in_s: 300, command: 'ssh -p 2222 gpu-box.example.org berth approve BDGH-2345' }; }],
   ['GET', 'login/code', (s) => { const ok = Date.now() - s.askedAt > 8000 && process.env.BERTH_MOCK_NO_APPROVAL === undefined; if (ok) s.loggedIn = true; return ok ? { state: 'approved', user: 'ada' } : { state: 'pending' }; }],
@@ -84,7 +92,6 @@ const ROUTES = [
   ['POST', 'workspaces/:/:/stop', stopped],
   ['POST', 'workspaces/:/:/reset', stopped],
   ['DELETE', 'workspaces/:/:', (s, { params: [user, name] }) => { s.workspaces = s.workspaces.filter((w) => w.user !== user || w.name !== name); return {}; }],
-  ['GET', 'shares', () => items([])],
   ['GET', 'tokens', (s) => items(s.tokens)],
   ['POST', 'tokens', (s, { body }) => { const token = { id: `t${s.tokens.length + 1}`, name: body.name, user: 'ada', key_fingerprint: FINGERPRINT, scopes: body.scopes, state: 'active',
     created_at: ago(0), expires_at: ago(-body.lifetime_s), revoked_at: null, last_used_at: null, last_used_from: '' }; s.tokens.push(token); return { secret: 'berth_mock_Zk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3', token }; }],
@@ -104,9 +111,14 @@ const ROUTES = [
   ['GET', 'settings', () => items([{ key: 'ssh.listen', value: ['0.0.0.0:2222'], default: ['0.0.0.0:2222'], comment: 'Addresses for SSH.' }, { key: 'ssh.max_startups', value: 200, default: 100, comment: 'Connections that have not logged in yet; more are closed.' },
     { key: 'web.public_url', value: '', default: '', comment: 'What users type into the browser, when another proxy stands before.' }])],
   ['GET', 'keys', (s, { query }) => query.get('all') ? items(s.keys.filter((k) => !query.get('state') || k.state === query.get('state')).filter((k) => [k.user, k.comment, k.fingerprint].join(' ').includes(query.get('q') ?? ''))) : items(s.keys.filter((k) => k.user === 'ada'))],
-  ['GET', 'events', (s, { response }) => new Promise((resolve) => {
+  ['GET', 'shares', (s) => items(s.shares)],
+  ['GET', 'host-keys', () => ({ known_hosts: '', sshfp: '', items: [{ fingerprint: 'SHA256:hQ0Zk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3iRaPfKx5', type: 'ssh-ed25519', state: 'active', created_at: ago(9000000), retires_at: ago(-900000) },
+    { fingerprint: 'SHA256:nExTk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3iRaPfKx5', type: 'ssh-ed25519', state: 'next', created_at: ago(90000), retires_at: null }] })],
+  ['GET', 'authorities', () => items([{ name: 'corp', type: 'ssh-ed25519', fingerprint: 'SHA256:cAcAk9wXg1r2lqv8c0tYhJ6mUuN4sB7dEo3iRaPfKx5', principals: ['%u@corp.example'], issues: false, added_at: ago(900000), revoked: 12 }])],
+  ['GET', 'events', (s, { response, query }) => new Promise((resolve) => {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.write('event: ready\ndata: {}\n\n');
+    if (query.get('usage')) response.write(`event: usage\ndata: ${JSON.stringify(usage(s))}\n\n`);
     streams.add(response);
     response.on('close', () => { streams.delete(response); resolve(); });
   })],

@@ -3,18 +3,20 @@
 import { ApiError, send } from './api';
 import type { Topic } from './model';
 import { readEvents, type ServerEvent } from './sse';
+import type { Usage } from './usage';
 
 export type Traffic = Record<string, [number, number]>;
 interface Listener { topics: readonly Topic[]; changed: () => void }
 
 const listeners = new Set<Listener>();
 const trafficListeners = new Set<(traffic: Traffic) => void>();
+const usageListeners = new Set<(usage: Usage) => void>();
 const stateListeners = new Set<(connected: boolean) => void>();
 const QUIET_MS = 40_000;  // the server says something every 15 s
 const SETTLE_MS = 50;     // pages come and go with their listeners within one step
 
 let abort: AbortController | null = null;
-let withTraffic = false, connected = false, settling: ReturnType<typeof setTimeout> | undefined;
+let asked = '', connected = false, settling: ReturnType<typeof setTimeout> | undefined;
 
 // Milliseconds until try number `attempt` (0: the first after a loss): doubled each time up to 30 s, with a random part so that a restarted
 // berthd is not met by everybody at once.
@@ -50,6 +52,10 @@ function hear(event: ServerEvent): boolean {
     const traffic = JSON.parse(event.data) as Traffic;
     trafficListeners.forEach((tell) => tell(traffic));
   }
+  if (event.name === 'usage') {
+    const usage = JSON.parse(event.data) as Usage;
+    usageListeners.forEach((tell) => tell(usage));
+  }
   return true;
 }
 
@@ -61,7 +67,7 @@ async function listen(control: AbortController, again: boolean): Promise<void> {
   const heard = () => { clearTimeout(quiet); quiet = setTimeout(stop, QUIET_MS); };
   try {
     heard();
-    const response = await send('GET', withTraffic ? '/events?traffic=1' : '/events', { accept: 'text/event-stream', signal: life.signal });
+    const response = await send('GET', asked, { accept: 'text/event-stream', signal: life.signal });
     setConnected(true);
     if (again) tellAll();
     for await (const event of readEvents(response.body!, heard)) if (!hear(event)) return;
@@ -88,13 +94,14 @@ async function keepListening(control: AbortController): Promise<void> {
 
 function settle() {
   const wanted = !document.hidden && listeners.size > 0;
-  const traffic = trafficListeners.size > 0;
-  if (abort && (!wanted || traffic !== withTraffic)) {
+  const extras = [trafficListeners.size > 0 && 'traffic=1', usageListeners.size > 0 && 'usage=1'].filter(Boolean).join('&');
+  const path = extras ? `/events?${extras}` : '/events';
+  if (abort && (!wanted || path !== asked)) {
     abort.abort();
     abort = null;
   }
   if (!wanted || abort) return;
-  withTraffic = traffic;
+  asked = path;
   abort = new AbortController();
   void keepListening(abort);
 }
@@ -115,6 +122,12 @@ export function onTraffic(tell: (traffic: Traffic) => void): () => void {
   trafficListeners.add(tell);
   settleSoon();
   return () => { trafficListeners.delete(tell); settleSoon(); };
+}
+
+export function onUsage(tell: (usage: Usage) => void): () => void {
+  usageListeners.add(tell);
+  settleSoon();
+  return () => { usageListeners.delete(tell); settleSoon(); };
 }
 
 export function onConnection(tell: (connected: boolean) => void): () => void {

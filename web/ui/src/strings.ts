@@ -167,6 +167,11 @@ export const en = {
     load: (cpus: number) => `Load (${cpus} CPUs)`, memory: 'Memory', onTitle: 'Who is on', open: 'Open', doing: 'With', nobody: 'Nobody is on.',
   },
 
+  usage: {
+    cpu: 'CPU', memory: 'Memory', gpus: 'GPUs', noGpu: 'no GPU', busy: 'Busy', cores: (n: number) => n === 1 ? '1 core' : `${n} cores`,
+    history: (what: string, peak: string) => `${what || 'Use'} in the last minutes, at most ${peak}`,
+  },
+
   users: {
     title: 'Users', lead: 'Who may come in. Disabling ends everything that they have open.', searchHint: 'Part of a name', noKey: 'none', exceptions: 'Exceptions', hasExceptions: 'yes',
     setBy: (name: string) => `by ${name}`, openNow: 'Open now', name: 'Name', role: 'Role', keys: 'Keys', created: 'Added', state: 'State', enabled: 'Enabled', disabledState: 'Disabled',

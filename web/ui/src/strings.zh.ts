@@ -166,6 +166,11 @@ export const zh: Strings = {
     load: (cpus) => `负载（${cpus} 个 CPU）`, memory: '内存', onTitle: '谁在线', open: '打开', doing: '方式', nobody: '没有人在线。',
   },
 
+  usage: {
+    cpu: 'CPU', memory: '内存', gpus: 'GPU', noGpu: '没有 GPU', busy: '使用率', cores: (n) => `${n} 核`,
+    history: (what, peak) => `${what || '用量'}：最近几分钟，最高 ${peak}`,
+  },
+
   users: {
     title: '用户', lead: '谁可以登录。停用会结束其打开的一切。', searchHint: '名称的一部分', noKey: '无', exceptions: '例外', hasExceptions: '有',
     setBy: (name) => `由 ${name} 设置`, openNow: '当前打开', name: '名称', role: '角色', keys: '密钥', created: '添加时间', state: '状态', enabled: '已启用', disabledState: '已停用',

@@ -8,9 +8,11 @@ import { Ports } from '../parts/shares';
 import { WorkspaceCard } from '../parts/workspace';
 import { useStarts } from '../parts/starts';
 import { t } from '../strings';
+import { useUsage, workspaceUsage } from '../usage';
 
 export function HomePage({ me }: { me: Me }) {
   const { data, error, reload } = useLive(api.workspaces, ['workspaces']);
+  const usage = useUsage();
   const starts = useStarts(reload);
   const mine = (data ?? []).filter((w) => w.user === me.user.name);
   return (
@@ -18,7 +20,7 @@ export function HomePage({ me }: { me: Me }) {
       <Loading data={data} error={error} retry={reload} />
       {data && (
         <div class="cards">
-          {mine.map((w) => <WorkspaceCard key={w.name} workspace={w} start={starts.of(w)} changed={reload} />)}
+          {mine.map((w) => <WorkspaceCard key={w.name} workspace={w} start={starts.of(w)} usage={workspaceUsage(usage, w.user, w.name)} changed={reload} />)}
           <NewWorkspace me={me} taken={mine} start={starts.begin} />
         </div>
       )}

@@ -5,24 +5,40 @@ import { bytes, duration, hostOf } from '../format';
 import { useLive, useNow } from '../live';
 import { Badge, Button, Loading, Meter, Page, When } from '../parts/basics';
 import { useConfirm } from '../parts/confirm';
+import { cores, Gauge, Spark } from '../parts/spark';
 import { Table, type Column } from '../parts/table';
 import { STATE_TONE } from '../parts/workspace';
 import { Link } from '../router';
 import { t } from '../strings';
+import { useUsage, workspaceUsage, type Box, type Usage } from '../usage';
 
 function Tile({ name, children }: { name: string; children: ComponentChildren }) { return <div><dt>{name}</dt><dd>{children}</dd></div>; }
 
 const level = (part: number) => part > 0.9 ? 'bad' : part > 0.7 ? 'busy' : 'good';
 
-function Tiles({ s, at }: { s: Status; at: number }) {
+// The newest figures come with the event stream; the status has them at once, where berthd itself may read them.
+function Tiles({ s, at, box }: { s: Status; at: number; box: Box | undefined }) {
   const now = useNow(5000);
-  const used = s.memory_total && s.memory_available != null ? s.memory_total - s.memory_available : null;
+  const cpus = box?.cpus || s.cpus || 1, load = box?.load.at(-1) ?? s.load?.[0];
+  const total = box?.memory_limit || s.memory_total, used = box?.memory.at(-1) ?? (s.memory_total && s.memory_available != null ? s.memory_total - s.memory_available : undefined);
   return (
     <dl class="tiles">
       <Tile name={t.overview.sessions}>{s.live_sessions}</Tile>
       <Tile name={t.overview.workspaces}>{s.workspaces_running ?? t.none}</Tile>
-      {s.load && s.cpus && <Tile name={t.overview.load(s.cpus)}>{s.load[0].toFixed(2)}<Meter label={t.overview.load(s.cpus)} value={s.load[0]} max={s.cpus} tone={level(s.load[0] / s.cpus)} /></Tile>}
-      {used !== null && s.memory_total && <Tile name={t.overview.memory}>{bytes(used)}<span class="soft small"> / {bytes(s.memory_total)}</span><Meter label={t.overview.memory} value={used} max={s.memory_total} tone={level(used / s.memory_total)} /></Tile>}
+      {load !== undefined && (
+        <Tile name={t.overview.load(cpus)}>{load.toFixed(2)}<Meter label={t.overview.load(cpus)} value={load} max={cpus} tone={level(load / cpus)} />
+          {box && <Spark values={box.load} max={cpus} label={t.usage.history(t.overview.load(cpus), Math.max(0, ...box.load).toFixed(2))} />}</Tile>
+      )}
+      {box && box.cpu.length > 0 && (
+        <Tile name={t.usage.cpu}>{cores(box.cpu.at(-1)!)}<span class="soft small"> / {t.usage.cores(cpus)}</span>
+          <Meter label={t.usage.cpu} value={box.cpu.at(-1)!} max={cpus} tone={level(box.cpu.at(-1)! / cpus)} />
+          <Spark values={box.cpu} max={cpus} label={t.usage.history(t.usage.cpu, cores(Math.max(...box.cpu)))} /></Tile>
+      )}
+      {used !== undefined && total && (
+        <Tile name={t.overview.memory}>{bytes(used)}<span class="soft small"> / {bytes(total)}</span><Meter label={t.overview.memory} value={used} max={total} tone={level(used / total)} />
+          {box && box.memory.length > 0 && <Spark values={box.memory} max={total} label={t.usage.history(t.overview.memory, bytes(Math.max(...box.memory)))} />}</Tile>
+      )}
+      {box && <Tile name={t.usage.gpus}>{box.gpus.length === 0 ? t.usage.noGpu : <Gpus box={box} />}</Tile>}
       <Tile name={t.overview.users}>{s.users}</Tile>
       <Tile name={t.overview.keys}>{s.keys}</Tile>
       <Tile name={t.overview.uptime}>{duration(s.uptime_s + (now - at) / 1000)}</Tile>
@@ -33,14 +49,30 @@ function Tiles({ s, at }: { s: Status; at: number }) {
   );
 }
 
+// What the driver tells of each: AMD's tells how busy it is, NVIDIA's only which one it is.
+function Gpus({ box }: { box: Box }) {
+  return (
+    <ul class="gpus">
+      {box.gpus.map((gpu, i) => (
+        <li key={i}>
+          <span class="gpu-name">{gpu.name}</span>
+          {gpu.tells && <Gauge title={t.usage.busy} values={gpu.busy} max={1} text={(part) => `${Math.round(part * 100)} %`} />}
+          {gpu.tells && gpu.memory_total > 0 && <Gauge title={t.usage.memory} values={gpu.memory} max={gpu.memory_total} text={bytes} limit={bytes(gpu.memory_total)} />}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 export function OverviewPage({ me }: { me: Me }) {
   const status = useLive(async () => ({ s: await api.status(), at: Date.now() }), ['sessions', 'workspaces', 'users', 'keys']);
+  const usage = useUsage();
   return (
     <Page title={t.overview.title}>
       <Loading data={status.data} error={status.error} retry={status.reload} />
-      {status.data && <Tiles s={status.data.s} at={status.data.at} />}
+      {status.data && <Tiles s={status.data.s} at={status.data.at} box={usage?.box} />}
       <WhoIsOn />
-      <AllWorkspaces may={me.user.role === 'admin'} />
+      <AllWorkspaces may={me.user.role === 'admin'} usage={usage} />
     </Page>
   );
 }
@@ -82,7 +114,7 @@ function WhoIsOn() {
   );
 }
 
-function AllWorkspaces({ may }: { may: boolean }) {
+function AllWorkspaces({ may, usage }: { may: boolean; usage: Usage | undefined }) {
   const { data, error, reload } = useLive(api.allWorkspaces, ['workspaces']);
   const now = useNow(5000);
   const confirm = useConfirm();
@@ -93,7 +125,15 @@ function AllWorkspaces({ may }: { may: boolean }) {
     { title: t.overview.name, cell: (w) => <strong>{w.name}</strong> },
     { title: t.overview.state, cell: (w) => <div class="two"><Badge tone={STATE_TONE[w.state]}>{t.state[w.state]}</Badge>{w.state === 'failed' && <span class="soft small">{w.detail}</span>}</div> },
     { title: t.overview.image, class: 'grow', cell: (w) => <code class="break">{w.image || t.none}</code> },
-    { title: t.overview.since, cell: (w) => w.started_at ? duration((now - Date.parse(w.started_at)) / 1000) : t.none },
+    { title: t.usage.cpu, class: 'figure', cell: (w) => {
+      const series = workspaceUsage(usage, w.user, w.name);
+      return series?.cpu.length ? <Gauge title="" values={series.cpu} max={series.cpus || 1} text={cores} /> : t.none;
+    } },
+    { title: t.usage.memory, class: 'figure', cell: (w) => {
+      const series = workspaceUsage(usage, w.user, w.name);
+      return series?.memory.length ? <Gauge title="" values={series.memory} max={series.memory_limit} text={bytes} /> : t.none;
+    } },
+    { title: t.overview.since, class: 'number', cell: (w) => w.started_at ? duration((now - Date.parse(w.started_at)) / 1000) : t.none },
     { title: t.home.stop, hideTitle: true, class: 'act', cell: (w) =>
       may && w.state === 'running' && <Button kind="quiet" label={`${t.home.stop} ${w.user} / ${w.name}`} onClick={() => stop(w)}>{t.home.stop}</Button> },
   ];

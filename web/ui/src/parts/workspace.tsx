@@ -8,15 +8,17 @@ import { Badge, Button, Notice, When } from './basics';
 import { Link } from '../router';
 import { useConfirm } from './confirm';
 import { Icon } from './icons';
+import { WorkspaceGauges } from './spark';
 import type { Start } from './starts';
+import type { Series } from '../usage';
 
 export const STATE_TONE: Record<WorkspaceState, 'good' | 'bad' | 'busy' | 'calm'> = {
   running: 'good', starting: 'busy', stopping: 'busy', stopped: 'calm', failed: 'bad',
 };
 
-interface CardProps { workspace: Workspace; start: Partial<Start> & { begin: () => Promise<unknown> }; changed: () => Promise<void> }
+interface CardProps { workspace: Workspace; start: Partial<Start> & { begin: () => Promise<unknown> }; usage: Series | undefined; changed: () => Promise<void> }
 
-export function WorkspaceCard({ workspace: w, start, changed }: CardProps) {
+export function WorkspaceCard({ workspace: w, start, usage, changed }: CardProps) {
   const confirm = useConfirm();
   const state = start.running ? 'starting' : w.state;
   const then = (action: () => Promise<unknown>) => async () => { await action(); await changed(); };
@@ -30,6 +32,7 @@ export function WorkspaceCard({ workspace: w, start, changed }: CardProps) {
     <article class="card" aria-label={w.name}>
       <header><h2>{w.name}</h2><Badge tone={STATE_TONE[state]}>{t.state[state]}</Badge></header>
       <Facts workspace={w} state={state} />
+      {state === 'running' && <WorkspaceGauges series={usage} />}
       {state === 'failed' && !start.error && w.detail && <Notice kind="error">{w.detail}</Notice>}
       {start.error && !start.running && state !== 'running' && <Notice kind="error"><strong>{t.home.startFailed}.</strong> {start.error}</Notice>}
       {start.running ? <Progress name={w.name} lines={start.lines ?? []} /> : state === 'starting' && <Progress name={w.name} lines={w.detail ? [w.detail] : []} />}
