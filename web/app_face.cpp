@@ -40,7 +40,7 @@ std::optional<Admitted> admit_to_app(LaneServer& lane, const Connection& client,
   const RequestHead& head = client.head;
   const std::string_view cookie = cookie_value(head.find(Name::cookie), kAppCookie);
   if (!cookie.empty()) {
-    auto valid = lane.services().logins.check_workspace_cookie(*lane.reader, cookie, place_of(target));
+    auto valid = lane.login_cache.check(*lane.reader, cookie, place_of(target));
     auto share = valid ? share_for(lane, target, valid->user) : std::nullopt;
     if (share) return Admitted{std::move(*valid), std::move(*share)};
     if (valid) {

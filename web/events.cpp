@@ -81,6 +81,7 @@ void EventHub::publish(Topic topic, const std::string& user) {
 }
 
 void EventHub::publish_tables(const std::vector<std::string>& tables) {
+  if (!std::all_of(tables.begin(), tables.end(), [](const std::string& table) { return table == "sessions" || table == "audit"; })) ++store_generation_;
   std::uint32_t for_all = 0, for_readers = 0;
   for (const TableTopic& row : kTables)
     if (std::find(tables.begin(), tables.end(), row.table) != tables.end()) (row.everyone ? for_all : for_readers) |= bit(row.topic);

@@ -53,6 +53,8 @@ class EventHub {
   void publish(Topic topic, const std::string& user);
   // These tables of the store have changed: everybody whom that may concern is told.
   void publish_tables(const std::vector<std::string>& tables);
+  // Grows with each commit that may have changed who is logged in or may do what; before anybody is told that the commit is done.
+  std::uint64_t store_generation() const { return store_generation_.load(std::memory_order_acquire); }
   // How many streams this browser login has open already.
   std::size_t count_of_login(const std::string& login) const;
   std::size_t count() const;
@@ -63,6 +65,7 @@ class EventHub {
   void remove(EventListener& listener);
   static void mark(EventListener& listener, std::uint32_t topics);  // under the lock: the listener cannot go away
 
+  std::atomic<std::uint64_t> store_generation_{1};
   mutable std::mutex mutex_;  // of everything below
   std::unordered_map<std::string, std::vector<EventListener*>> by_user_;
   std::vector<EventListener*> all_, reading_all_;

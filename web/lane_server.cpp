@@ -48,7 +48,8 @@ asio::awaitable<void> end_login(SharedState& shared, std::string session_id) {
 
 LaneServer::LaneServer(Lane& own_lane, SharedState& state, SSL_CTX* tls)
     : lane(own_lane), shared(state), reader(state.services.store.open_reader()), deadlines(own_lane.io.get_executor(), state.options.limits.tick),
-      scratch(kScratch), login_rate(state.options.limits.login_attempts), starts(own_lane, state.services.manager), upstreams(*this),
+      scratch(kScratch), login_rate(state.options.limits.login_attempts),
+      login_cache(state.services.logins, state.services.clock, *state.events), starts(own_lane, state.services.manager), upstreams(*this),
       presences(state.services.sessions, own_lane.io.get_executor(),
                 [this](const auth::WebSession& session, std::string_view) {
                   end_web_session_everywhere(session.id);

@@ -12,6 +12,7 @@
 #include "web/connection.hpp"
 #include "web/counters.hpp"
 #include "web/events.hpp"
+#include "web/login_cache.hpp"
 #include "web/origins.hpp"
 #include "web/presence.hpp"
 #include "web/rate_limit.hpp"
@@ -49,6 +50,7 @@ class LaneServer {
   std::vector<char> scratch;  // one read's worth for every stream of the lane (stream.hpp says how)
   Counters counters;
   RateLimit login_rate;
+  LoginCache login_cache;
   StartTasks starts;
   Upstreams upstreams;
   Presences presences;

@@ -36,10 +36,9 @@ asio::awaitable<Response> cross(LaneServer& lane, Connection& client) {
 std::optional<Admitted> admit_to_path(LaneServer& lane, const Connection& client, const Target& target, Response& refusal) {
   const RequestHead& head = client.head;
   const std::string_view cookies = head.find(Name::cookie);
-  const auto& logins = lane.services().logins;
   const std::string_view own = cookie_value(cookies, workspace_cookie_name(target.id));
   if (!own.empty()) {
-    auto valid = logins.check_workspace_cookie(*lane.reader, own, {target.id.user, target.id.name, {}});
+    auto valid = lane.login_cache.check(*lane.reader, own, {target.id.user, target.id.name, {}});
     if (valid && valid->user.name == target.id.user) return Admitted{std::move(*valid), {}};
   }
   const std::string_view portal_cookie = cookie_value(cookies, kSessionCookie);

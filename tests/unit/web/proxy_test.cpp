@@ -375,6 +375,36 @@ TEST_F(Proxy, WebSocketsEndWithTheLoginAndTheAccount) {
   EXPECT_EQ(browser.receive_all(), "");
 }
 
+// What was found good is remembered for a moment: not beyond the end of its key, nor of its time.
+TEST_F(Proxy, ACookieThatWasGoodIsNotGoodAfterItsEnd) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/");
+  Wire inside = app.accept();
+  for (int i = 0; i < 2; ++i) {
+    if (i == 1) send(browser, "GET", "/");
+    inside.receive_until("\r\n\r\n");
+    inside.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    ASSERT_EQ(browser.answer().status, 200);
+  }
+  ASSERT_TRUE(run_coroutine(directory->revoke_key({"admin-socket", auth::Role::admin, "unix", ""}, ada.key)).has_value());
+  Wire again = workspaces();
+  send(again, "GET", "/");
+  EXPECT_EQ(again.answer().status, 401);
+}
+
+TEST_F(Proxy, ACookieThatWasGoodRunsOut) {
+  Wire browser = workspaces();
+  send(browser, "GET", "/");
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  ASSERT_EQ(browser.answer().status, 200);
+  clock.advance(std::chrono::hours(13));
+  Wire again = workspaces();
+  send(again, "GET", "/");
+  EXPECT_EQ(again.answer().status, 401);
+}
+
 TEST_F(Proxy, EndingTheRowEndsTheBrowserLogin) {
   auto [browser, inside] = open_websocket();
   const std::string id = sessions->live()[0].id;
