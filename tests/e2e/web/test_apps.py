@@ -5,7 +5,7 @@ import re
 import pytest
 
 from berthbox import wait_until
-from portal import DOMAIN, fetch, wait_for_lab
+from portal import DESKTOP, DOMAIN, PHONE, faults, fetch, shoot, wait_for_lab
 
 # What people run: absolute paths, cookies, XSRF tokens, a WebSocket that compares Origin with Host (tornado's default).
 APP = r'''
@@ -184,3 +184,55 @@ def test_sharing_a_port(portal, page, box, ada, apps, new_user):
     assert tab.goto(address).status == 404
     actions = [row["action"] for row in box.items("audit", "tail", "--limit", "50")]
     assert "share.create" in actions and "share.end" in actions
+
+
+def test_sharing_from_the_page(portal, page, ada, apps, new_user):
+    """The Ports panel shares with a named user and with everybody, shows the address, says what is missing, and ends it after asking."""
+    bob, eve = new_user(), new_user()
+    panel = page.get_by_role("region", name="Ports", exact=True)
+    share, shared = panel.get_by_role("button", name="Share", exact=True), page.get_by_role("table", name="Shared ports")
+    share.click()
+    panel.get_by_role("alert").filter(has_text="1 to 65535").wait_for()
+    panel.get_by_label("Port", exact=True).fill(str(apps[0]))
+    share.click()
+    panel.get_by_role("alert").filter(has_text="whom").wait_for()
+    panel.get_by_label("Share with").fill("nobody-has-this-name")
+    share.click()
+    panel.get_by_role("alert").filter(has_text=re.compile("no user|not found|no such", re.I)).wait_for()
+    panel.get_by_label("Share with").fill(bob.user)
+    panel.get_by_label(re.compile("^For")).select_option("8 h")
+    share.click()
+    panel.get_by_text(f"Port {apps[0]} is shared at this address.").wait_for()
+    address = panel.get_by_label("Address", exact=True).inner_text().strip()
+    assert address == portal.origin(apps[0]) + "/"
+    row = shared.get_by_role("row").filter(has_text=bob.user)
+    row.get_by_text(str(apps[0])).wait_for()
+    visitor, stranger = portal.log_in(bob), portal.log_in(eve)
+    visitor.get_by_role("table", name="Shared ports").get_by_role("row").filter(has_text="ada").wait_for()  # whom it is open to sees it too
+    visitor.goto(address)
+    visitor.get_by_text(f"script of port {apps[0]}").wait_for()
+    assert visitor.evaluate(ECHO) == "echo hello"
+    assert stranger.goto(address).status == 404
+
+    panel.get_by_label("Everybody who is logged in").check()
+    panel.get_by_label("Port", exact=True).fill(str(apps[1]))
+    share.click()
+    shared.get_by_role("row").filter(has_text="Everybody").wait_for()
+    stranger.goto(portal.origin(apps[1]) + "/")
+    stranger.get_by_text(f"script of port {apps[1]}").wait_for()
+    for viewport in (DESKTOP, PHONE):
+        page.set_viewport_size(viewport)
+        shoot(page, f"shares-{viewport['width']}")
+        assert faults(page) == []
+    page.set_viewport_size(DESKTOP)
+
+    row.get_by_role("button", name=f"End the sharing of port {apps[0]}?").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    row.get_by_role("button", name=f"End the sharing of port {apps[0]}?").click()
+    page.get_by_role("dialog").get_by_role("button", name="End", exact=True).click()
+    row.wait_for(state="detached")
+    visitor.wait_for_function("window.cutOff", timeout=30_000, polling=50)
+    assert visitor.goto(address).status == 404
+    shared.get_by_role("button").click()
+    page.get_by_role("dialog").get_by_role("button", name="End", exact=True).click()
+    shared.wait_for(state="detached")
