@@ -4,9 +4,10 @@
 #include "auth/audit.hpp"
 #include "auth/authority_rows.hpp"
 #include "auth/key_options.hpp"
+#include "auth/refusals.hpp"
 #include "auth/signature.hpp"
-#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {
@@ -33,7 +34,6 @@ const char* name_of(Revocation::Kind kind) {
   return "serials";
 }
 
-Error only_admins() { return {ErrorKind::denied, "only an admin may do this"}; }
 Error no_authority(std::string_view name) { return {ErrorKind::not_found, "there is no authority '" + stored_text(name, 64) + "'; see: berth ca list"}; }
 
 std::string check_name(std::string_view name) {

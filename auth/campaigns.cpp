@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "auth/audit.hpp"
+#include "auth/refusals.hpp"
 #include "auth/rows.hpp"
 #include "auth/store_change.hpp"
 
@@ -127,7 +128,7 @@ Result<CampaignReport> Campaigns::preview(SQLite::Database& reader, CampaignPlan
 }
 
 asio::awaitable<Result<CampaignReport>> Campaigns::start(Actor actor, CampaignPlan plan) {
-  if (actor.role != Role::admin) co_return Error{ErrorKind::denied, "only an admin may do this"};
+  if (actor.role != Role::admin) co_return only_admins();
   if (const auto good = check_plan(plan); good.has_error()) co_return good.error();
   std::function<Result<CampaignReport>(SQLite::Database&)> change = [=, this, now = clock_.now()](SQLite::Database& db) -> Result<CampaignReport> {
     if (running_campaign(db)) return Error{ErrorKind::conflict, "a campaign runs already; end it first: berth key campaign end"};
@@ -152,7 +153,7 @@ asio::awaitable<Result<CampaignReport>> Campaigns::start(Actor actor, CampaignPl
 }
 
 asio::awaitable<Result<CampaignReport>> Campaigns::end(Actor actor) {
-  if (actor.role != Role::admin) co_return Error{ErrorKind::denied, "only an admin may do this"};
+  if (actor.role != Role::admin) co_return only_admins();
   std::function<Result<CampaignReport>(SQLite::Database&)> change = [=, this, now = clock_.now()](SQLite::Database& db) -> Result<CampaignReport> {
     auto campaign = running_campaign(db);
     if (!campaign) return Error{ErrorKind::not_found, "no campaign runs"};

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "auth/signature.hpp"
-#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {

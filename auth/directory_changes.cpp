@@ -2,13 +2,13 @@
 #include "auth/audit.hpp"
 #include "auth/directory.hpp"
 #include "auth/key_exceptions.hpp"
+#include "auth/refusals.hpp"
 #include "auth/rows.hpp"
 
 namespace berth::auth {
 namespace {
 namespace asio = boost::asio;
 
-Error only_admins() { return {ErrorKind::denied, "only an admin may do this"}; }
 Error no_user(std::string_view name) { return {ErrorKind::not_found, "there is no user '" + stored_text(name, 64) + "'"}; }
 
 std::optional<User> user_named(SQLite::Database& db, const std::string& name) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "auth/audit.hpp"
+#include "auth/refusals.hpp"
 #include "auth/rows.hpp"
 #include "base/encoding.hpp"
 
@@ -129,7 +130,7 @@ Result<std::string> HostKeys::generate(std::string_view type) const {
 }
 
 asio::awaitable<Result<HostKey>> HostKeys::rotate(Actor actor, std::string type, std::string private_key, std::chrono::seconds overlap) {
-  if (actor.role != Role::admin) co_return Error{ErrorKind::denied, "only an admin may do this"};
+  if (actor.role != Role::admin) co_return only_admins();
   if (overlap < std::chrono::seconds(0) || overlap > kLongestOverlap) co_return Error{ErrorKind::invalid, "an overlap is from 0s to 366d"};
   auto blob = tools_.public_blob(private_key);
   if (!blob) co_return blob.error();
@@ -158,7 +159,7 @@ asio::awaitable<Result<HostKey>> HostKeys::rotate(Actor actor, std::string type,
 }
 
 asio::awaitable<Result<void>> HostKeys::retire(Actor actor, std::string fingerprint) {
-  if (actor.role != Role::admin) co_return Error{ErrorKind::denied, "only an admin may do this"};
+  if (actor.role != Role::admin) co_return only_admins();
   auto change = [=, this, now = clock_.now()](SQLite::Database& db) -> Result<void> {
     const auto keys = load(db);
     if (!keys) return keys.error();

@@ -5,6 +5,7 @@
 #include "auth/audit.hpp"
 #include "auth/directory.hpp"
 #include "auth/key_options.hpp"
+#include "auth/refusals.hpp"
 #include "auth/rows.hpp"
 #include "auth/store_change.hpp"
 
@@ -30,7 +31,7 @@ struct Work {
 // Error{denied} when the actor may not do `what` ("add", "rotate", "remove") with keys of `user`.
 Result<void> may_change(const Actor& actor, const std::string& user, const KeyPolicy& site, std::string_view what) {
   if (actor.role == Role::admin) return {};
-  if (actor.name != user) return Error{ErrorKind::denied, "only an admin may do this"};
+  if (actor.name != user) return only_admins();
   if (allows_self_service(site, what)) return {};
   return Error{ErrorKind::denied, "users may not " + std::string(what) + " keys themselves here: ask an administrator"};
 }

@@ -1,7 +1,7 @@
 #include "auth/krl.hpp"
 
-#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {

@@ -9,6 +9,7 @@
 #include "auth/rows.hpp"
 #include "base/encoding.hpp"
 #include "base/handles.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {
@@ -17,33 +18,15 @@ constexpr std::size_t kMostLine = 16 * 1024;
 constexpr std::size_t kMostComment = 256;
 constexpr std::int64_t kMostRsaBits = 16384;
 
-// Takes fields of the SSH wire form from the front; a short blob gives nullopt.
-class WireReader {
- public:
-  explicit WireReader(std::string_view bytes) : rest_(bytes) {}
-  std::optional<std::string_view> string() {
-    if (rest_.size() < 4) return std::nullopt;
-    std::size_t length = 0;
-    for (int i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(rest_[static_cast<std::size_t>(i)]);
-    if (length > rest_.size() - 4) return std::nullopt;
-    const std::string_view field = rest_.substr(4, length);
-    rest_.remove_prefix(4 + length);
-    return field;
-  }
-  // A positive number in its shortest form, without the sign byte.
-  std::optional<std::string_view> positive() {
-    auto field = string();
-    if (!field || field->empty() || static_cast<unsigned char>(field->front()) >= 0x80) return std::nullopt;
-    if (field->front() != '\0') return field;
-    field->remove_prefix(1);
-    if (field->empty() || static_cast<unsigned char>(field->front()) < 0x80) return std::nullopt;
-    return field;
-  }
-  bool at_end() const { return rest_.empty(); }
-
- private:
-  std::string_view rest_;
-};
+// An mpint (RFC 4251 section 5) above 0 in its shortest form, without the sign byte; empty when it is anything else.
+std::string_view positive(WireReader& fields) {
+  const auto byte = [](char c) { return static_cast<unsigned char>(c); };
+  std::string_view field = fields.string();
+  if (field.empty() || byte(field.front()) >= 0x80) return {};
+  if (field.front() != '\0') return field;
+  field.remove_prefix(1);
+  return field.empty() || byte(field.front()) < 0x80 ? std::string_view() : field;
+}
 
 std::int64_t bits_of(std::string_view number) {
   std::int64_t bits = static_cast<std::int64_t>(number.size()) * 8;
@@ -67,7 +50,7 @@ constexpr char kBroken[] = "the key is damaged: copy the whole line of the .pub 
 bool take_application(const KeyType& type, WireReader& fields) {
   if (!type.on_token) return true;
   const auto application = fields.string();
-  return application && !application->empty() && application->size() <= 256;
+  return !application.empty() && application.size() <= 256;
 }
 
 bool is_on_curve(const char* group, std::string_view point) {
@@ -85,23 +68,22 @@ bool is_on_curve(const char* group, std::string_view point) {
 
 std::string check_ed25519(const KeyType& type, WireReader& fields, const Settings::Keys&) {
   const auto point = fields.string();
-  return point && point->size() == 32 && take_application(type, fields) && fields.at_end() ? "" : kBroken;
+  return point.size() == 32 && take_application(type, fields) && fields.complete() ? "" : kBroken;
 }
 
 std::string check_ecdsa(const KeyType& type, WireReader& fields, const Settings::Keys&) {
   const auto curve = fields.string();
   const auto point = fields.string();
-  const bool formed = curve && *curve == type.curve && point && point->size() == type.point_size && point->front() == 4;
-  return formed && take_application(type, fields) && fields.at_end() && is_on_curve(type.group, *point) ? "" : kBroken;
+  const bool formed = curve == type.curve && point.size() == type.point_size && point.front() == 4;
+  return formed && take_application(type, fields) && fields.complete() && is_on_curve(type.group, point) ? "" : kBroken;
 }
 
 std::string check_rsa(const KeyType&, WireReader& fields, const Settings::Keys& policy) {
-  const auto exponent = fields.positive();
-  const auto modulus = fields.positive();
-  if (!exponent || !modulus || !fields.at_end() || !is_odd(*exponent) || !is_odd(*modulus) || bits_of(*exponent) > 64 || bits_of(*exponent) < 2) {
-    return kBroken;
-  }
-  const std::int64_t bits = bits_of(*modulus);
+  const auto exponent = positive(fields);
+  const auto modulus = positive(fields);
+  if (exponent.empty() || modulus.empty() || !fields.complete() || !is_odd(exponent) || !is_odd(modulus)) return kBroken;
+  if (bits_of(exponent) > 64 || bits_of(exponent) < 2) return kBroken;
+  const std::int64_t bits = bits_of(modulus);
   if (bits < policy.min_rsa_bits) {
     return "this RSA key has " + std::to_string(bits) + " bits, at least " + std::to_string(policy.min_rsa_bits) +
            " are needed: make a new key with ssh-keygen -t ed25519";
@@ -154,10 +136,9 @@ bool is_key_type(std::string_view name) { return find_type(name) != nullptr; }
 
 std::int64_t rsa_bits_of(std::string_view blob) {
   WireReader fields(blob);
-  const auto type = fields.string();
-  if (!type || *type != "ssh-rsa" || !fields.positive()) return 0;
-  const auto modulus = fields.positive();
-  return modulus ? bits_of(*modulus) : 0;
+  if (fields.string() != "ssh-rsa" || positive(fields).empty()) return 0;
+  const auto modulus = positive(fields);
+  return modulus.empty() ? 0 : bits_of(modulus);
 }
 
 std::string fingerprint_of(std::string_view blob) {
@@ -192,8 +173,7 @@ Result<Key> parse_public_key(std::string_view line, const Settings::Keys& policy
   const auto blob = base64_decode(take_word(rest));
   if (!blob) return refuse(kBroken);
   WireReader fields(*blob);
-  const auto inner = fields.string();
-  if (!inner || *inner != name) return refuse(kBroken);
+  if (fields.string() != name) return refuse(kBroken);
   if (std::string problem = type->check(*type, fields, policy); !problem.empty()) return refuse(std::move(problem));
   Key key;
   key.type = name;

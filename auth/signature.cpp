@@ -5,8 +5,8 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 
-#include "base/ssh_wire.hpp"
 #include "base/encoding.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {

@@ -16,6 +16,8 @@ struct KeyLine {
 // The lines of `text` that hold keys; empty ones and those that begin with # are left out. Every bad line is told in the failure, which calls
 // the text `name`: private keys, options, other formats.
 Outcome<std::vector<KeyLine>> parse_key_lines(std::string_view text, const std::string& name);
+// `text` without blanks, tabs and carriage returns at its ends.
+std::string_view trimmed(std::string_view text);
 // Why `line` can't be a public key; empty when it looks like one.
 std::string fault_of_key_line(std::string_view line);
 

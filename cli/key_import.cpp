@@ -4,6 +4,7 @@
 
 #include "base/human.hpp"
 #include "cli/interact.hpp"
+#include "cli/key_file.hpp"
 
 namespace berth::cli {
 namespace {
@@ -14,13 +15,6 @@ struct Entry {
   std::size_t line = 0;  // of the file; 0: it has none (JSON)
   std::string user, key;
 };
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 // Lines of authorized_keys for `user`; without one, each begins with the user's name.
 std::vector<Entry> entries_in_lines(std::string_view text, const std::string& user) {

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "auth/signature.hpp"
-#include "base/ssh_wire.hpp"
 #include "auth_fixture.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {

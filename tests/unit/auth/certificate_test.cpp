@@ -6,8 +6,8 @@
 
 #include "auth/krl.hpp"
 #include "auth/signature.hpp"
-#include "base/ssh_wire.hpp"
 #include "auth_fixture.hpp"
+#include "base/ssh_wire.hpp"
 
 namespace berth::auth {
 namespace {
