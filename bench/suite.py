@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from berthbox import Box, gone, wait_until  # noqa: E402
 from keys import measure as measure_keys  # noqa: E402
 from reference import CIPHER, Sshd  # noqa: E402
+from web import measure as measure_web  # noqa: E402
 
 
 @dataclasses.dataclass
@@ -187,6 +188,11 @@ class Bench:
         for what, unit, many, few, budget in measure_keys(max(20, self.rounds)):
             yield Row(what, unit, many, few, "10 users, 30 keys", budget)
 
+    # -- the web proxy beside others
+    def web(self):
+        for row in measure_web(self.box, self.ada):
+            yield Row(*row)
+
     async def grown(self, port, user, count, pids):
         async def connect():
             return await asyncssh.connect("127.0.0.1", port, username=user, client_keys=[str(self.box.key)], known_hosts=None, config=None,
@@ -221,7 +227,7 @@ def table(rows):
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys"]
+NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys", "web"]
 
 
 def main():
