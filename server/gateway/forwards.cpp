@@ -40,6 +40,7 @@ asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, st
   if (!link) co_return link.error();
   auto listener = co_await (*link)->listen_tcp(host, static_cast<std::uint16_t>(port));
   if (!listener) co_return listener.error();
+  if (closed_) co_return Error{ErrorKind::closed, "the connection ended"};  // while the workspace was asked
   const std::uint16_t bound = (*listener)->port();
   add(name_of(host, bound), host, std::move(*listener));
   co_return bound;
@@ -53,6 +54,7 @@ asio::awaitable<Result<std::uint16_t>> Forwards::listen_unix(std::string path) {
   if (!link) co_return link.error();
   auto listener = co_await (*link)->listen_unix(path);
   if (!listener) co_return listener.error();
+  if (closed_) co_return Error{ErrorKind::closed, "the connection ended"};  // while the workspace was asked
   add(path, path, std::move(*listener));
   co_return std::uint16_t{0};
 }
@@ -76,6 +78,7 @@ bool Forwards::cancel(const std::string& name) {
 }
 
 void Forwards::close_all() {
+  closed_ = true;
   while (!forwards_.empty()) cancel(forwards_.begin()->first);
 }
 

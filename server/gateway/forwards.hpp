@@ -34,6 +34,7 @@ class Forwards {
                                                 std::uint16_t port);
 
   std::shared_ptr<Connection> connection_;
+  bool closed_ = false;  // the connection has ended: what the workspace opens now is closed again
   std::map<std::string, std::shared_ptr<Forward>> forwards_;  // by "host:port" as asked and bound, or path
 };
 

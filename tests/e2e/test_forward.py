@@ -1,5 +1,6 @@
 """-L and -D: connections leave from inside the workspace, and reach only what the workspace reaches."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import hashlib
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import threading
 
+import asyncssh
 import pytest
 
 from berthbox import free_ports, wait_until
@@ -162,3 +164,20 @@ def test_remote_forward_says_no_or_works(ada):
     """`ssh -R` either works or is refused with a message; it never hangs."""
     process = ada.ssh("-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:9", "box", "echo ran", check=False, timeout=20)
     assert process.stdout == "ran\n" or "remote port forwarding failed" in process.stderr
+
+
+def test_a_client_that_leaves_while_its_listener_opens(ada, box):
+    """A connection that ends right after it asked for -R leaves nothing behind: no session row, and no listener in the workspace."""
+    async def ask_and_leave():
+        connection = await asyncssh.connect("127.0.0.1", box.ssh_port, username="ada", client_keys=[str(ada.key)], known_hosts=None, config=None)
+        asked = [asyncio.ensure_future(connection.forward_remote_port("", 0, "127.0.0.1", 9)) for _ in range(5)]
+        for _ in range(5):
+            await asyncio.sleep(0)  # then the requests are on their way, and the answers are not
+        connection.abort()
+        await asyncio.gather(*asked, return_exceptions=True)
+        await connection.wait_closed()
+    before = ada.run("cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A ' || true")
+    for _ in range(10):
+        asyncio.run(ask_and_leave())
+    wait_until(lambda: [row for row in box.sessions("ada") if row["kind"] == "listen"] == [], "no listener has a row", 60)
+    wait_until(lambda: ada.run("cat /proc/net/tcp /proc/net/tcp6 | grep -c ' 0A ' || true") == before, "no listener is left inside", 60)
