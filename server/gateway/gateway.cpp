@@ -1,5 +1,7 @@
 #include "server/gateway/gateway.hpp"
 
+#include <malloc.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -201,11 +203,25 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
   }
 }
 
+void Gateway::connection_began() {
+  const int now = connections_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (now > connections_most_.load(std::memory_order_relaxed)) connections_most_.store(now, std::memory_order_relaxed);
+}
+
+// After a crowd has gone the allocator would keep nearly all that it took; each time that half have left, it returns it to the system.
+void Gateway::connection_ended() {
+  constexpr int kCrowd = 64;
+  const int now = connections_.fetch_sub(1, std::memory_order_relaxed) - 1;
+  int most = connections_most_.load(std::memory_order_relaxed);
+  if (most < kCrowd || now > most / 2 || !connections_most_.compare_exchange_strong(most, now)) return;
+  ::malloc_trim(0);
+}
+
 asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::socket socket, ConnectionLimits::Place place) {
   const auto executor = co_await asio::this_coro::executor;
   const auto began = std::chrono::steady_clock::now();
-  gateway.connections_.fetch_add(1, std::memory_order_relaxed);
-  const std::shared_ptr<void> counted(nullptr, [&gateway](void*) { gateway.connections_.fetch_sub(1, std::memory_order_relaxed); });
+  gateway.connection_began();
+  const std::shared_ptr<void> counted(nullptr, [&gateway](void*) { gateway.connection_ended(); });
 
   const Result<ProxyHeader::Ends> ends = co_await connection_ends(socket, gateway.services_.options.proxy_protocol_from);
   if (!ends) {

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -142,6 +143,30 @@ class Box:
     def down(self, *extra, check=True):
         return subprocess.run([SCRIPTS / "down", "--state", self.state, *extra], check=check, capture_output=True,
                               text=True, timeout=120)
+
+    def reconfigure(self, settings):
+        """Restarts berthd with these settings, {section: {key: value}}, in place of what berth.toml says of the same keys."""
+        pid = self.pid("berthd")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: gone(pid), "berthd ends", 60)
+        file = self.state / "berth.toml"
+        lines, section = [], ""
+        for line in file.read_text().splitlines():
+            if line.startswith("["):
+                section = line.strip("[]")
+                lines += [line, *(f"{key} = {json.dumps(value)}" for key, value in settings.get(section, {}).items())]
+            elif line.split(" =")[0] not in settings.get(section, {}):
+                lines.append(line)
+        file.write_text("\n".join(lines) + "\n")
+        with open(self.state / "log/berthd.log", "ab") as log:
+            process = subprocess.Popen(["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs", self.state / "bin/berthd",
+                                        "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        (self.state / "berthd.pid").write_text(f"{process.pid}\n")
+
+        def ready():
+            assert process.poll() is None, self.logs()
+            return self.berth("status", check=False).returncode == 0
+        wait_until(ready, "berthd serves again", 60)
 
     def destroy(self):
         self.down(check=False)  # keeps the logs, which --purge would take
