@@ -17,10 +17,42 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kSmallBuffer = 2 * 1024;   // while a client types
-constexpr std::size_t kLargeBuffer = 128 * 1024;  // while bytes flow
+constexpr std::size_t kBuffer = 128 * 1024;       // while bytes flow
+constexpr std::size_t kSpareBuffers = 8;          // of a lane
 constexpr std::chrono::seconds kLastInput{5};     // for input that is still on its way when the client has gone
 constexpr int kTurnsBeforeYield = 16;             // reads in a row before other connections of the lane get their turn
+
+// Where bytes from a workspace wait for their way to the client. Goes back to its thread's few spare ones, which are fetched and faulted in once.
+class Buffer {
+ public:
+  ~Buffer() { give_back(); }
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  char* data() const { return bytes_.get(); }
+  explicit operator bool() const { return bytes_ != nullptr; }
+  void take() {
+    if (spares().empty()) {
+      bytes_ = std::make_unique_for_overwrite<char[]>(kBuffer);
+    } else {
+      bytes_ = std::move(spares().back());
+      spares().pop_back();
+    }
+  }
+  void give_back() {
+    if (bytes_ && spares().size() < kSpareBuffers) spares().push_back(std::move(bytes_));
+    bytes_.reset();
+  }
+
+ private:
+  using Bytes = std::unique_ptr<char[]>;
+  static std::vector<Bytes>& spares() {
+    thread_local std::vector<Bytes> kept;
+    return kept;
+  }
+  Bytes bytes_;
+};
 
 }  // namespace
 
@@ -72,43 +104,46 @@ void Relay::count() {
 }
 
 asio::awaitable<void> Relay::pump_in(std::shared_ptr<Relay> self) {
-  std::vector<char> buffer(kSmallBuffer);
   bool target_reads = true;
   for (;;) {
-    const Result<std::size_t> got = co_await self->channel_->read(asio::buffer(buffer));
+    const Result<std::string_view> got = co_await self->channel_->peek();
     if (!got) {
       self->client_gone_ = true;
       break;
     }
-    self->count();
-    if (*got == 0) break;
+    if (got->empty()) break;
     // Once the target has closed its input, what else the client sends is dropped, so that it does not block on us; the
     // end comes from the target's exit or the client's close.
-    if (target_reads) {
-      target_reads = co_await pass_on(self, std::string_view(buffer.data(), *got));
-      if (!target_reads && self->kind_ == Kind::pipes) self->channel_->send_eow();
+    std::optional<std::size_t> taken = got->size();
+    if (target_reads) taken = self->pass_on(*got);
+    if (taken) {
+      self->channel_->consume(*taken);
+      self->count();
     }
-    if (*got == buffer.size() && buffer.size() < kLargeBuffer) buffer.resize(kLargeBuffer);
+    if (taken == 0) {
+      const auto [error] = co_await self->target().async_wait(asio::posix::descriptor_base::wait_write, kTuple);
+      if (error) taken.reset();
+    }
+    if (!taken) {
+      target_reads = false;
+      if (self->kind_ == Kind::pipes) self->channel_->send_eow();
+    }
   }
+  self->count();
   self->end_input();
   if (self->client_gone_) self->close();
 }
 
-asio::awaitable<bool> Relay::pass_on(std::shared_ptr<Relay> self, std::string_view data) {
-  asio::posix::stream_descriptor& into = self->target();
-  while (!data.empty() && into.is_open()) {
-    const ssize_t taken = self->kind_ == Kind::socket ? tunnels::send_some(into.native_handle(), data.data(), data.size())
-                                                      : ::write(into.native_handle(), data.data(), data.size());
-    if (taken >= 0) {
-      data.remove_prefix(static_cast<std::size_t>(taken));
-    } else if (errno == EAGAIN) {
-      const auto [error] = co_await into.async_wait(asio::posix::descriptor_base::wait_write, kTuple);
-      if (error) co_return false;
-    } else if (errno != EINTR) {
-      co_return false;
-    }
+std::optional<std::size_t> Relay::pass_on(std::string_view data) {
+  asio::posix::stream_descriptor& into = target();
+  while (into.is_open()) {
+    const ssize_t taken = kind_ == Kind::socket ? tunnels::send_some(into.native_handle(), data.data(), data.size())
+                                                : ::write(into.native_handle(), data.data(), data.size());
+    if (taken >= 0) return static_cast<std::size_t>(taken);
+    if (errno == EAGAIN) return 0;
+    if (errno != EINTR) break;
   }
-  co_return data.empty();
+  return std::nullopt;
 }
 
 void Relay::client_left() {
@@ -138,18 +173,18 @@ void Relay::end_input() {
 }
 
 asio::awaitable<void> Relay::pump_out(std::shared_ptr<Relay> self, asio::posix::stream_descriptor& from, bool as_stderr) {
-  std::vector<char> buffer;
+  Buffer buffer;
   int turns = 0;
   while (from.is_open()) {
-    if (buffer.empty()) {
+    if (!buffer) {
       const auto [error] = co_await from.async_wait(asio::posix::descriptor_base::wait_read, kTuple);
       if (error || !from.is_open()) break;
-      buffer.resize(kLargeBuffer);
+      buffer.take();
     }
-    const ssize_t got = self->kind_ == Kind::socket ? tunnels::receive_some(from.native_handle(), buffer.data(), buffer.size())
-                                                    : ::read(from.native_handle(), buffer.data(), buffer.size());
+    const ssize_t got = self->kind_ == Kind::socket ? tunnels::receive_some(from.native_handle(), buffer.data(), kBuffer)
+                                                    : ::read(from.native_handle(), buffer.data(), kBuffer);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-      std::vector<char>().swap(buffer);  // idle again: give the memory back
+      buffer.give_back();  // idle again
       turns = 0;
       continue;
     }

@@ -1,6 +1,7 @@
 #include "server/ssh/channel_impl.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "base/assert.hpp"
@@ -13,6 +14,7 @@ namespace asio = boost::asio;
 namespace {
 constexpr std::uint32_t kExtendedDataStderr = 1;
 constexpr std::size_t kMaxQueuedRequests = 256;
+constexpr std::size_t kMaxQueuedRequestBytes = 1024 * 1024;  // of a connection; one command may be long
 constexpr std::uint32_t kRefillStep = 256 * 1024;
 constexpr std::uint32_t kLargestWindow = 16 * 1024 * 1024;
 constexpr std::chrono::milliseconds kShortWay{5};  // there a larger window only costs the client processor time
@@ -52,6 +54,7 @@ ChannelImpl::ChannelImpl(Connection& connection, std::uint32_t id, ChannelOpen o
 ChannelImpl::~ChannelImpl() {
   --budget_->channels;
   budget_->windows -= window_max_;
+  for (const QueuedRequest& queued : requests_) budget_->requests -= queued.size;
 }
 
 void ChannelImpl::confirm() {
@@ -80,6 +83,7 @@ asio::awaitable<Result<ChannelRequest>> ChannelImpl::next_request() {
   }
   QueuedRequest next = std::move(requests_.front());
   requests_.erase(requests_.begin());
+  budget_->requests -= next.size;
   reply_due_ = next.want_reply;
   co_return std::move(next.request);
 }
@@ -92,14 +96,28 @@ void ChannelImpl::reply(bool success) {
 
 asio::awaitable<Result<std::size_t>> ChannelImpl::read(asio::mutable_buffer into) {
   BERTH_ASSERT(into.size() > 0);
+  const Result<std::string_view> come = co_await peek();
+  if (!come) co_return come.error();
+  const std::size_t count = std::min(into.size(), come->size());
+  if (count > 0) std::memcpy(into.data(), come->data(), count);
+  consume(count);
+  co_return count;
+}
+
+asio::awaitable<Result<std::string_view>> ChannelImpl::peek() {
   while (input_.empty()) {
-    if (eof_received_ || close_received_) co_return std::size_t{0};
+    if (eof_received_ || close_received_) co_return std::string_view();
     if (end_) co_return closed_error();
     co_await readable_.wait();
   }
-  const std::size_t count = input_.take(into.data(), into.size());
+  co_return input_.view();
+}
+
+void ChannelImpl::consume(std::size_t count) {
+  BERTH_ASSERT(count <= input_.size());
+  if (count == 0) return;
+  input_.consume(count);
   refill_window(count);
-  co_return count;
 }
 
 void ChannelImpl::refill_window(std::size_t taken) {
@@ -154,7 +172,8 @@ asio::awaitable<Result<void>> ChannelImpl::write(asio::const_buffer data, bool a
       remote_->window -= static_cast<std::uint32_t>(size);
       bytes_out_ += size;
       connection_->count_out(size);
-      connection_->send(head.bytes(), rest.substr(0, size));
+      const bool more = rest.size() > size && remote_->window > 0;
+      connection_->send(head.bytes(), rest.substr(0, size), more);
       rest.remove_prefix(size);
     }
   }
@@ -290,7 +309,7 @@ void ChannelImpl::on_close() {
   finish_if_closed();
 }
 
-ChannelImpl::Violation ChannelImpl::on_request(ChannelRequest request, bool want_reply) {
+ChannelImpl::Violation ChannelImpl::on_request(ChannelRequest request, bool want_reply, std::size_t size) {
   if (close_sent_) return std::nullopt;
   // Only the last size matters: someone drags a window's edge while the workspace is still starting.
   if (!requests_.empty() && !requests_.back().want_reply && !want_reply &&
@@ -298,8 +317,9 @@ ChannelImpl::Violation ChannelImpl::on_request(ChannelRequest request, bool want
     requests_.back().request = std::move(request);
     return std::nullopt;
   }
-  if (requests_.size() == kMaxQueuedRequests) return "too many channel requests at once";
-  requests_.push_back({std::move(request), want_reply});
+  if (requests_.size() == kMaxQueuedRequests || budget_->requests + size > kMaxQueuedRequestBytes) return "too many channel requests at once";
+  budget_->requests += size;
+  requests_.push_back({std::move(request), want_reply, size});
   requested_.notify();
   return std::nullopt;
 }

@@ -21,6 +21,7 @@ inline constexpr std::uint32_t kMaxPacket = 32 * 1024;  // data in one packet, e
 struct ChannelBudget {
   int channels = 0;
   std::uint64_t windows = 0;  // bytes
+  std::size_t requests = 0;   // bytes of channel requests that nobody has taken yet
 };
 
 class ChannelImpl final : public Channel {
@@ -42,6 +43,8 @@ class ChannelImpl final : public Channel {
   boost::asio::awaitable<Result<ChannelRequest>> next_request() override;
   void reply(bool success) override;
   boost::asio::awaitable<Result<std::size_t>> read(boost::asio::mutable_buffer into) override;
+  boost::asio::awaitable<Result<std::string_view>> peek() override;
+  void consume(std::size_t count) override;
   boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr) override;
   void send_eof() override;
   void send_eow() override;
@@ -60,7 +63,8 @@ class ChannelImpl final : public Channel {
   Violation on_window_adjust(std::uint32_t bytes);
   void on_eof();
   void on_close();
-  Violation on_request(ChannelRequest request, bool want_reply);
+  // `size`: of its packet.
+  Violation on_request(ChannelRequest request, bool want_reply, std::size_t size);
   // The connection is gone; `reason` is what waiting coroutines get.
   void on_end(const Error& reason, bool client_disconnected);
   // The last handle outside is gone.
@@ -75,6 +79,7 @@ class ChannelImpl final : public Channel {
   struct QueuedRequest {
     ChannelRequest request;
     bool want_reply;
+    std::size_t size;
   };
   // Counts a write in progress; the last one to leave a closing channel sends CHANNEL_CLOSE.
   class Writing;

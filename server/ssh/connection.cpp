@@ -17,6 +17,7 @@ constexpr std::size_t kReadSize = 128 * 1024;
 constexpr int kReadsInARow = 8;  // then other coroutines of the lane get their turn
 // A peer that leaves answers unread: writers wait at output_cap, but answers to its own requests keep piling up.
 constexpr std::size_t kHardOutputCap = 4 * 1024 * 1024;
+constexpr std::size_t kHeldPacket = 512;  // what libssh needs for one beside its bytes
 constexpr std::chrono::seconds kLinger{2};          // for the client to read the reason of a disconnect
 constexpr std::chrono::seconds kRekeyLimit{60};     // for a key exchange after the first
 constexpr std::chrono::seconds kWatchWithoutKeepalive{60};
@@ -108,6 +109,7 @@ void Connection::after_feed() {
   settle_signed_request();
   if (std::exchange(rekey_answered_, false)) {
     rekeying_ = false;
+    held_ = 0;
     output_ready_.notify();
   }
   if (transport_->failed()) {
@@ -174,20 +176,27 @@ Connection::PacketHandler Connection::handler_of(std::uint8_t type) {
   return nullptr;
 }
 
-bool Connection::send(std::string_view head, std::string_view body) {
+bool Connection::send(std::string_view head, std::string_view body, bool more) {
   if (end_ || !transport_) return false;
+  more_follows_ = more;
   const bool sent = transport_->send(head, body);
+  more_follows_ = false;
   if (!sent && !rekeying_) {  // libssh has begun a key exchange of its own accord
     rekeying_ = true;
     rekey_started_ = Clock::now();
   }
-  return sent;
+  if (sent) return true;
+  // Writers wait for the end of a key exchange, but a client that delays it may go on asking for answers.
+  held_ += head.size() + body.size() + kHeldPacket;
+  if (held_ > kHardOutputCap && !broken_) give_up("The client asks for more during a key exchange than the server keeps.");
+  return false;
 }
 
 void Connection::on_output(std::string_view bytes) {
   if (broken_ || !socket_.is_open()) return;
   if (output_.empty()) {
-    const ssize_t count = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more_follows_ ? MSG_MORE : 0);
+    const ssize_t count = ::send(socket_.native_handle(), bytes.data(), bytes.size(), flags);
     if (count < 0 && errno != EAGAIN && errno != EINTR) {
       broken_ = "The connection broke.";  // the read loop sees it too, and ends the connection
       return;
@@ -197,12 +206,17 @@ void Connection::on_output(std::string_view bytes) {
   }
   output_.append(bytes);
   if (output_.size() > options_->output_cap + kHardOutputCap) {
-    broken_ = "The client does not read what it asks for.";
-    ::shutdown(socket_.native_handle(), SHUT_RDWR);  // wakes the read loop
+    give_up("The client does not read what it asks for.");
     return;
   }
   if (std::exchange(flushing_, true)) return;
   asio::co_spawn(executor_, flush_loop(shared_from_this()), asio::detached);
+}
+
+// Ends the connection, but not under those who are sending now.
+void Connection::give_up(std::string why) {
+  broken_ = std::move(why);
+  ::shutdown(socket_.native_handle(), SHUT_RDWR);  // wakes the read loop
 }
 
 asio::awaitable<void> Connection::flush_loop(std::shared_ptr<Connection> self) {

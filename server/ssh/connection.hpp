@@ -38,7 +38,8 @@ class Connection final : public Session, public Transport::Owner, public std::en
 
   // For channels.
   const boost::asio::any_io_executor& executor() const { return executor_; }
-  bool send(std::string_view head, std::string_view body = {});
+  // `more`: another packet follows at once, so the kernel may wait for it to fill a segment.
+  bool send(std::string_view head, std::string_view body = {}, bool more = false);
   // Payload of its channels, for count_into().
   void count_in(std::uint64_t bytes) const { if (bytes_in_) bytes_in_->fetch_add(bytes, std::memory_order_relaxed); }
   void count_out(std::uint64_t bytes) const { if (bytes_out_) bytes_out_->fetch_add(bytes, std::memory_order_relaxed); }
@@ -78,6 +79,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   void after_feed();
   void end(Error reason);
   void close_socket();
+  void give_up(std::string why);
   void on_disconnect(std::string_view payload);
 
   // connection_auth.cpp
@@ -125,12 +127,14 @@ class Connection final : public Session, public Transport::Owner, public std::en
 
   ByteQueue output_;
   bool flushing_ = false;
+  bool more_follows_ = false;
   std::optional<std::string> broken_;  // why the socket is of no more use
   std::optional<bool> rsa_sha256_;  // is the negotiated host key algorithm rsa-sha2-256? none: no key exchange has begun
   int proofs_ = 0;
   bool rekeying_ = false;
   bool rekey_answered_ = false;
   Clock::time_point rekey_started_;
+  std::size_t held_ = 0;  // bytes of packets that libssh keeps until the key exchange has ended
   bool heard_ = false;  // anything from the peer since the last tick of the watch
   int keepalives_unanswered_ = 0;
 

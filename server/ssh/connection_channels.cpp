@@ -177,7 +177,7 @@ void Connection::on_channel_close(std::string_view payload) {
 void Connection::on_channel_request(std::string_view payload) {
   Result<ParsedChannelRequest> parsed = parse_channel_request(payload);
   if (!parsed) return violation(parsed.error().message);
-  if (const auto channel = channel_of(parsed->channel)) apply(channel->on_request(std::move(parsed->request), parsed->want_reply));
+  if (const auto channel = channel_of(parsed->channel)) apply(channel->on_request(std::move(parsed->request), parsed->want_reply, payload.size()));
 }
 
 void Connection::on_channel_reply(std::string_view) {

@@ -9,6 +9,16 @@ Error malformed(std::string_view what) {
   return {ErrorKind::protocol, "The client sent a malformed " + std::string(what) + "."};
 }
 
+// What is kept as long as a channel, a forward or a login lasts. Longer than any real one; a packet could hold 256 KiB.
+constexpr std::size_t kLongestName = 1024;
+constexpr std::size_t kLongestPath = 4096;
+
+std::string_view text(WireReader& in, std::size_t limit) {
+  const std::string_view field = in.text();
+  if (field.size() > limit) in.take(in.left() + 1);  // fails
+  return field;
+}
+
 // A row of a table of requests: its name on the wire, and how its fields become a value.
 template <class T>
 struct Row {
@@ -28,14 +38,14 @@ constexpr Row<ChannelOpen> kChannelOpens[] = {
     {"direct-tcpip",
      [](WireReader& in) -> ChannelOpen {
        DirectTcpip open;
-       open.host = in.text();
+       open.host = text(in, kLongestName);
        open.port = in.u32();
-       open.origin_host = in.text();
+       open.origin_host = text(in, kLongestName);
        open.origin_port = in.u32();
        return open;
      }},
     {"direct-streamlocal@openssh.com",
-     [](WireReader& in) -> ChannelOpen { return DirectStreamlocal{std::string(in.text())}; }},
+     [](WireReader& in) -> ChannelOpen { return DirectStreamlocal{std::string(text(in, kLongestPath))}; }},
 };
 
 constexpr Row<ChannelRequest> kChannelRequests[] = {
@@ -87,13 +97,13 @@ constexpr Row<ChannelRequest> kChannelRequests[] = {
 template <class T>
 GlobalRequest tcp_address(WireReader& in) {
   T request;
-  request.bind_host = in.text();
+  request.bind_host = text(in, kLongestName);
   request.port = in.u32();
   return request;
 }
 template <class T>
 GlobalRequest unix_path(WireReader& in) {
-  return T{std::string(in.text())};
+  return T{std::string(text(in, kLongestPath))};
 }
 
 constexpr Row<GlobalRequest> kGlobalRequests[] = {
@@ -119,12 +129,12 @@ std::optional<std::uint8_t> flags_of(std::string_view signature) {
 Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
   WireReader in(packet);
   ParsedAuthRequest parsed;
-  parsed.request.user = in.text();
-  parsed.service = in.text();
-  parsed.request.method = in.text();
+  parsed.request.user = text(in, kLongestName);
+  parsed.service = text(in, kLongestName);
+  parsed.request.method = text(in, kLongestName);
   if (in.ok() && parsed.request.method == "publickey") {
     parsed.request.is_signed = in.boolean();
-    parsed.algorithm = in.text();
+    parsed.algorithm = text(in, kLongestName);
     parsed.request.key.blob = in.string();
     parsed.request.key.type = WireReader(parsed.request.key.blob).text();
     if (parsed.request.key.type.empty()) return malformed("public key");
@@ -138,7 +148,7 @@ Result<ParsedAuthRequest> parse_userauth_request(std::string_view packet) {
 Result<ParsedChannelOpen> parse_channel_open(std::string_view packet) {
   WireReader in(packet);
   ParsedChannelOpen parsed;
-  parsed.type = in.text();
+  parsed.type = text(in, kLongestName);
   parsed.sender = in.u32();
   parsed.window = in.u32();
   parsed.max_packet = in.u32();
@@ -151,7 +161,7 @@ Result<ParsedChannelRequest> parse_channel_request(std::string_view packet) {
   WireReader in(packet);
   ParsedChannelRequest parsed;
   parsed.channel = in.u32();
-  const std::string_view type = in.text();
+  const std::string_view type = text(in, kLongestName);
   parsed.want_reply = in.boolean();
   const auto* row = find(kChannelRequests, type);
   parsed.request = row ? row->parse(in) : ChannelRequest{UnknownRequest{std::string(type)}};
@@ -162,7 +172,7 @@ Result<ParsedChannelRequest> parse_channel_request(std::string_view packet) {
 Result<ParsedGlobalRequest> parse_global_request(std::string_view packet) {
   WireReader in(packet);
   ParsedGlobalRequest parsed;
-  parsed.type = in.text();
+  parsed.type = text(in, kLongestName);
   parsed.want_reply = in.boolean();
   if (const auto* row = find(kGlobalRequests, parsed.type); in.ok() && row) parsed.request = row->parse(in);
   if (!in.ok()) return malformed("global request");

@@ -115,6 +115,10 @@ class Channel {
 
   // Reads at least one byte, 0 at the peer's EOF (half-close: writing goes on). Opens the window as data is taken.
   virtual boost::asio::awaitable<Result<std::size_t>> read(boost::asio::mutable_buffer into) = 0;
+  // The same without a copy: what has come, in place; empty at the peer's EOF. Good until the caller's next await: use what can be used at once,
+  // and consume() it, which opens the window.
+  virtual boost::asio::awaitable<Result<std::string_view>> peek() = 0;
+  virtual void consume(std::size_t count) = 0;
   // Sends all of `data` (as stderr: SSH_EXTENDED_DATA_STDERR), waiting while the peer's window or the output cap is full.
   virtual boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr = false) = 0;
 

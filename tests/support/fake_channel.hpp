@@ -32,16 +32,21 @@ class FakeChannel final : public Channel {
   }
   void reply(bool) override {}
   boost::asio::awaitable<Result<std::size_t>> read(boost::asio::mutable_buffer into) override {
-    while (incoming_.empty() && !eof_ && !closed_) co_await wait();
-    if (incoming_.empty()) {
-      if (eof_) co_return std::size_t{0};
-      co_return Error{ErrorKind::closed, "closed"};
-    }
-    const std::size_t size = std::min(into.size(), incoming_.size());
-    std::memcpy(into.data(), incoming_.data(), size);
-    incoming_.erase(0, size);
-    in_ += size;
+    const Result<std::string_view> come = co_await peek();
+    if (!come) co_return come.error();
+    const std::size_t size = std::min(into.size(), come->size());
+    std::memcpy(into.data(), come->data(), size);
+    consume(size);
     co_return size;
+  }
+  boost::asio::awaitable<Result<std::string_view>> peek() override {
+    while (incoming_.empty() && !eof_ && !closed_) co_await wait();
+    if (incoming_.empty() && !eof_) co_return Error{ErrorKind::closed, "closed"};
+    co_return std::string_view(incoming_);
+  }
+  void consume(std::size_t count) override {
+    incoming_.erase(0, count);
+    in_ += count;
   }
   boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr) override {
     if (closed_ || got_close) co_return Error{ErrorKind::closed, "closed"};

@@ -141,6 +141,39 @@ def a_flood_of_requests(client, _):
         assert "too many" in client.reason, client.reason
 
 
+def long_requests_that_nobody_takes(client, port_and_key):
+    # The test server takes none from a tunnel: what waits is bounded in bytes too, however few requests they are.
+    tunnel = client.open_channel("direct-tcpip", ("127.0.0.1", port_and_key[0]), ("127.0.0.1", 1), timeout=10)
+    for _ in range(200):
+        try:
+            client.packet(cMSG_CHANNEL_REQUEST, tunnel.remote_chanid, "env", False, "A" * 30000, "b")
+        except (EOFError, OSError):
+            break
+    expect_violation(client, "too many")
+
+
+def a_name_without_end(client, _):
+    client.packet(cMSG_CHANNEL_OPEN, "direct-tcpip", 0, 1 << 20, 1 << 15, "h" * 20000, 80, "localhost", 1)
+    expect_violation(client, "malformed channel open")
+
+
+def questions_during_a_key_exchange(client, _):
+    # The client begins one and does not go on with it; the answers, which have to wait for its end, are bounded.
+    client._parse_kex_init = lambda _: time.sleep(3600)
+    client._send_kex_init()
+    question = Message()
+    question.add_byte(cMSG_GLOBAL_REQUEST)
+    question.add_string("keepalive@openssh.com")
+    question.add_boolean(True)
+    deadline = time.time() + 30
+    while time.time() < deadline:  # much of it may wait in the sockets before the server has read enough
+        try:
+            client.packetizer.send_message(question)
+        except (EOFError, OSError):
+            return
+    raise AssertionError("the server keeps every answer")
+
+
 def too_many_channels(client, _):
     opened = []
     try:
@@ -209,7 +242,8 @@ def a_client_that_does_not_read(client, port_and_key):
 
 CASES = {case.__name__: case for case in (
     more_than_the_window, more_than_a_packet, no_such_channel, data_after_eof, data_after_close, window_overflow, length_that_lies,
-    malformed_request, answer_to_nothing, session_after_no_more_sessions, a_flood_of_requests, too_many_channels,
+    malformed_request, answer_to_nothing, session_after_no_more_sessions, a_flood_of_requests, long_requests_that_nobody_takes, a_name_without_end,
+    questions_during_a_key_exchange, too_many_channels,
     unknown_channel_type, globals_in_order, bytes_before_close_arrive, a_client_that_does_not_read)}
 
 

@@ -9,6 +9,30 @@
 namespace berth::ssh {
 namespace {
 
+TEST(Requests, NamesThatAreKeptHaveALimit) {
+  const std::string name(1024, 'n'), longer(1025, 'n'), path(4096, 'p'), longer_path(4097, 'p');
+  const auto open_of = [](const std::string& host) {
+    return parse_channel_open(WireWriter().string("direct-tcpip").u32(0).u32(1).u32(1).string(host).u32(80).string("").u32(0).bytes());
+  };
+  EXPECT_TRUE(open_of(name));
+  EXPECT_FALSE(open_of(longer));
+  const auto path_of = [](const std::string& text) {
+    return parse_channel_open(WireWriter().string("direct-streamlocal@openssh.com").u32(0).u32(1).u32(1).string(text).bytes());
+  };
+  EXPECT_TRUE(path_of(path));
+  EXPECT_FALSE(path_of(longer_path));
+  const auto forward_of = [](const std::string& host) {
+    return parse_global_request(WireWriter().string("tcpip-forward").boolean(true).string(host).u32(0).bytes());
+  };
+  EXPECT_TRUE(forward_of(name));
+  EXPECT_FALSE(forward_of(longer));
+  const auto login_of = [](const std::string& user) {
+    return parse_userauth_request(WireWriter().string(user).string("ssh-connection").string("none").bytes());
+  };
+  EXPECT_TRUE(login_of(name));
+  EXPECT_FALSE(login_of(longer));
+}
+
 TEST(Wire, ReadsWhatItWrites) {
   const WireWriter packet = WireWriter(90).u32(0x01020304).boolean(true).string("name").string("").raw("tail");
   WireReader in(packet.bytes());
