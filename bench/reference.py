@@ -1,12 +1,54 @@
 """OpenSSH's own sshd as the measure: private, on loopback, same user key, one cipher for both sides."""
 
 import os
+import re
 import socket
 import subprocess
 
 from berthbox import free_ports, make_key, wait_until
 
 CIPHER = "aes128-gcm@openssh.com"
+
+
+def cpu_seconds(pid, with_dead_children=False):
+    """User and system time of a process; of the children that it has waited for too, if asked."""
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15 if with_dead_children else 13])) / os.sysconf("SC_CLK_TCK")
+
+
+def pss_kib(pid):
+    try:
+        return int(re.search(r"^Pss:\s+(\d+)", open(f"/proc/{pid}/smaps_rollup").read(), re.M).group(1))
+    except (OSError, AttributeError):
+        return 0
+
+
+def below(pid):
+    """All descendants of a process."""
+    found, todo = [], [pid]
+    while todo:
+        pid = todo.pop()
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                children = [int(child) for child in open(f"/proc/{pid}/task/{task}/children").read().split()]
+                found += children
+                todo += children
+        except OSError:
+            continue
+    return found
+
+
+def cpu_of_sshd(pid):
+    """Of sshd with its processes for connections, those that have ended too. What has run in a session counts only after its end, so measure
+    where no command runs."""
+    total = cpu_seconds(pid, True)
+    for child in below(pid):
+        try:
+            if open(f"/proc/{child}/comm").read().strip().startswith("sshd"):
+                total += cpu_seconds(child, True)
+        except OSError:
+            continue
+    return total
 
 
 class Sshd:
@@ -21,7 +63,7 @@ class Sshd:
         (self.dir / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.dir}/host_key\nAuthorizedKeysFile {self.dir}/authorized_keys\n"
             "StrictModes no\nPermitRootLogin yes\nPidFile none\nUsePAM no\nMaxStartups 1000\nPasswordAuthentication no\n"
-            "LogLevel ERROR\nPrintMotd no\nPrintLastLog no\n"
+            "LogLevel ERROR\nPrintMotd no\nPrintLastLog no\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
             f"SetEnv HOME={self.dir}/home\n")
         os.makedirs("/run/sshd", exist_ok=True)
         self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", self.dir / "sshd_config"], stderr=subprocess.DEVNULL)
@@ -33,14 +75,7 @@ class Sshd:
 
     def children(self):
         """Process ids of sshd's own processes for its connections (privileged and unprivileged halves)."""
-        found, todo = [], [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            for task in os.listdir(f"/proc/{pid}/task"):
-                below = [int(child) for child in open(f"/proc/{pid}/task/{task}/children").read().split()]
-                found += below
-                todo += below
-        return found
+        return below(self.process.pid)
 
     def close(self):
         self.process.terminate()

@@ -22,7 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from berthbox import Box, gone, wait_until  # noqa: E402
 from keys import measure as measure_keys  # noqa: E402
-from reference import CIPHER, Sshd  # noqa: E402
+from reference import CIPHER, Sshd, pss_kib  # noqa: E402
+from ssh import PARTS, SshBench  # noqa: E402
 from web import measure as measure_web  # noqa: E402
 
 
@@ -41,8 +42,8 @@ class Row:
 
 
 class Bench:
-    def __init__(self, rounds):
-        self.rounds = rounds
+    def __init__(self, rounds, full=False, scale=1.0, parts=()):
+        self.rounds, self.full, self.scale, self.parts = rounds, full, scale, parts
         self.box = Box(engine=os.environ.get("BERTH_BENCH_ENGINE", "podman"), prefix="berth-bench.")
         self.sshd = None
 
@@ -183,6 +184,11 @@ class Bench:
         sshd = asyncio.run(self.grown(self.sshd.port, "root", count, lambda: [self.sshd.process.pid, *self.sshd.children()]))
         yield Row("memory per idle connection (PSS)", "KiB", berth, sshd, "sshd", "< 40 KiB")
 
+    # -- SSH in full
+    def ssh(self):
+        for what, unit, berth, sshd, budget in SshBench(self, self.full, self.scale, self.parts).rows():
+            yield Row(what, unit, berth, sshd, "sshd", budget)
+
     # -- many keys
     def keys(self):
         for what, unit, many, few, budget in measure_keys(max(20, self.rounds)):
@@ -209,13 +215,6 @@ class Bench:
         return (after - before) / count
 
 
-def pss_kib(pid):
-    try:
-        return int(re.search(r"^Pss:\s+(\d+)", open(f"/proc/{pid}/smaps_rollup").read(), re.M).group(1))
-    except (OSError, AttributeError):
-        return 0
-
-
 def table(rows):
     lines = [("what", "Berth", "against", "", "ratio", "budget")]
     for row in rows:
@@ -227,7 +226,7 @@ def table(rows):
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys", "web"]
+NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys", "web", "ssh"]
 
 
 def main():
@@ -235,13 +234,16 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--json", default=str(ROOT / "build/bench.json"))
+    parser.add_argument("--full", action="store_true", help="ssh: every cipher by every way, four times the bytes, up to 8,000 connections")
+    parser.add_argument("--part", action="append", default=[], choices=PARTS, help="ssh: only this; may be given more than once")
+    parser.add_argument("--scale", type=float, default=1.0, help="ssh: so many times the bytes, to try things out")
     options = parser.parse_args()
     names = options.names or NAMES
     for name in names:
         if name not in NAMES:
             parser.error(f"no benchmark '{name}'; there are {', '.join(NAMES)}")
     rows = []
-    with Bench(options.rounds) as bench:
+    with Bench(options.rounds, options.full, options.scale, options.part) as bench:
         for name in names:
             print(f"== {name}", file=sys.stderr, flush=True)
             for row in getattr(bench, name)():
