@@ -14,21 +14,45 @@ from .report import BuildError
 
 SIZE_LIMIT = 64 << 30  # unpacked bytes of one package
 CHUNK = 1 << 20
+TRIES = 5  # of a download that brings nothing at all
 
 
 class _Sink:
-    """Where a download goes: to a file, a hash, a limit and the progress bar at once."""
+    """Where a download goes: to a file, a hash, a limit and the progress bar at once. Goes on where an earlier one stopped."""
 
     def __init__(self, path, limit, tell):
-        self.file, self.digest, self.limit, self.tell, self.size = open(path, "wb"), hashlib.sha256(), limit, tell, 0
+        self.path, self.limit, self.tell, self.told = path, limit, tell, 0
+        self.file, self.digest, self.size = open(path, "ab+"), hashlib.sha256(), 0
+        self.too_large, self.fault = False, None
+        if limit and os.fstat(self.file.fileno()).st_size >= limit:
+            self.file.truncate(0)
+        self.file.seek(0)
+        while chunk := self.file.read(CHUNK):
+            self.take(chunk)
+
+    def take(self, data):
+        self.size += len(data)
+        self.digest.update(data)
+        if self.size > self.told:
+            self.tell(self.size - self.told)
+            self.told = self.size
 
     def write(self, data):
-        self.size += len(data)
-        if self.limit and self.size > self.limit:
+        if self.limit and self.size + len(data) > self.limit:
+            self.too_large = True
             raise OSError("the download is larger than its channel says")
-        self.digest.update(data)
-        self.tell(len(data))
-        return self.file.write(data)
+        try:
+            written = self.file.write(data)
+            self.file.flush()
+        except OSError as error:  # kept, since the download tells it in words of its own
+            self.fault = error
+            raise
+        self.take(data)
+        return written
+
+    def start_over(self):
+        self.file.truncate(0)
+        self.digest, self.size, self.too_large = hashlib.sha256(), 0, False
 
 
 def file_hash(path):
@@ -59,20 +83,50 @@ async def fetch(package, folder, client, tell):
     unfinished = place / ".part"
     sink = _Sink(unfinished, package["size"], tell)
     try:
-        if package["url"].startswith("file://"):
-            await asyncio.to_thread(copy, unquote(urlsplit(package["url"]).path), sink)
-        else:
-            await download_to_writer(client, package["url"], sink)
+        await _download(package, sink, client)
+    except BuildError:
+        raise
     except Exception as error:  # of many kinds: the network, the server, a file that is not there
         raise BuildError(f"{package['file_name']} cannot be fetched: {error}", "unavailable") from None
     finally:
         sink.file.close()
-    if sink.digest.hexdigest() != package["sha256"]:
-        unfinished.unlink()
-        raise BuildError(f"{package['file_name']} is not what its channel promised: SHA-256 {sink.digest.hexdigest()} instead of "
-                         f"{package['sha256']}; it was not installed", "denied")
     unfinished.rename(path)
     return path
+
+
+async def _download(package, sink, client):
+    """Until the bytes are those of the lock. What a lost connection has brought is kept, and the rest asked for."""
+    failures = 0
+    while True:
+        begin = sink.size
+        try:
+            if package["url"].startswith("file://"):
+                sink.start_over()
+                begin = 0
+                await asyncio.to_thread(copy, unquote(urlsplit(package["url"]).path), sink)
+            else:
+                await download_to_writer(client({"Range": f"bytes={begin}-"} if begin else None), package["url"], sink)
+            if sink.digest.hexdigest() == package["sha256"]:
+                return
+            if not begin:
+                os.unlink(sink.path)
+                raise BuildError(f"{package['file_name']} is not what its channel promised: SHA-256 {sink.digest.hexdigest()} instead of "
+                                 f"{package['sha256']}; it was not installed", "denied")
+            sink.start_over()  # a server that knows no ranges, or another file by now
+        except BuildError:
+            raise
+        except Exception as error:  # the network, the server, the disk
+            refused = "client error" in str(error)
+            if sink.fault:
+                raise sink.fault from None
+            if not begin and (refused or sink.too_large) or package["url"].startswith("file://"):
+                raise
+            if refused or sink.too_large:
+                sink.start_over()
+            failures = failures + 1 if sink.size <= begin else 0
+            if failures >= TRIES:
+                raise
+            await asyncio.sleep(0.2 * 2 ** failures)
 
 
 def _inside(name):

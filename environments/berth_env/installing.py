@@ -69,8 +69,9 @@ async def install_lock(lock, prefix, cache, site, report):
     """Fetches what is missing and links everything into `prefix`, which must not exist."""
     if prefix.exists() and any(prefix.iterdir()):
         raise BuildError(f"{prefix} is not empty", "conflict")
-    paths = await fetch_all(lock, cache, site.client(), report)
+    paths = await fetch_all(lock, cache, site.client, report)
     conda = lock["packages"]
+    prefix.parent.mkdir(parents=True, exist_ok=True)
     report.phase("link", f"Linking {len(conda)} packages")
     extracted = cache / "extracted"
     shutil.rmtree(extracted, ignore_errors=True)

@@ -55,7 +55,7 @@ class Site:
         allowed = {url for known in self.allowed for url in self.resolve(known)}
         return not self.allowed or all(url in allowed for url in urls)
 
-    def client(self):
+    def client(self, headers=None):
         config = Config()
         if self.proxies.get("http"):
             config.set("proxy-config.http", self.proxies["http"])
@@ -67,7 +67,7 @@ class Site:
             os.environ["SSL_CERT_FILE"] = self.ssl_verify
         if self.credentials:
             config.set("authentication-override-file", self.credentials)
-        return Client.from_config(config, user_agent="berth-env-builder")
+        return Client.from_config(config, headers=headers, user_agent="berth-env-builder")
 
 
 def _texts(value, key):

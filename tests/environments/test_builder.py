@@ -1,10 +1,14 @@
 """The builder of conda environments, alone: checks, solving, installing and refusing, against a channel of real packages."""
 
+import functools
+import http.server
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -240,6 +244,89 @@ def test_condarc_with_a_secret_in_an_url_is_refused(cache, tmp_path):
     condarc.write_text("channels: ['https://x.example/t/abc123/mine']\n")
     answer = builder("solve", "-", "--cache", cache, "--condarc", condarc, text="dependencies: [x]\n", code=1)
     assert "credentials file" in answer["message"] and "abc123" not in answer["message"]
+
+
+# -- a channel over HTTP
+class Flaky(http.server.SimpleHTTPRequestHandler):
+    """A static server that breaks the connection in the middle of archives, as often as `breaks` says. `ranges`: it can go on in the middle."""
+    ranges, breaks, asked = True, 3, []
+
+    def do_GET(self):
+        path = pathlib.Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        data, begin = path.read_bytes(), 0
+        wanted = self.headers.get("Range", "")
+        type(self).asked.append((path.name, wanted))
+        if wanted and self.ranges:
+            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(data) - begin))
+        self.end_headers()
+        cut = path.suffix == ".conda" and type(self).breaks > 0
+        self.wfile.write(data[begin:begin + (len(data) - begin) // 2] if cut else data[begin:])
+        if cut:
+            type(self).breaks -= 1
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(channel):
+    """Serves the channel; answers its URL and the handler, whose manners a test may change."""
+    handler = type("Handler", (Flaky,), {"asked": [], "breaks": 0, "ranges": True})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(channel)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+def test_a_lost_connection_is_taken_up_where_it_broke(served, tmp_path, ranges):
+    url, handler = served
+    (tmp_path / "lock.json").write_text(builder("solve", "-", "--cache", tmp_path / "c", text=f"channels: [{url}]\ndependencies: [big]\n")["lock"])
+    handler.ranges, handler.breaks = ranges, 3
+    events = builder("install", "--lock", tmp_path / "lock.json", "--prefix", tmp_path / "p", "--cache", tmp_path / "c")["events"]
+    asked = [wanted for name, wanted in handler.asked if name.startswith("big")]
+    assert (tmp_path / "p/share/big.bin").stat().st_size == 24 << 20 and handler.breaks == 0
+    assert asked[0] == "" and asked[1].startswith("bytes=") and len(asked) >= 4
+    fetched = [e for e in events if e.get("phase") == "fetch"][-1]
+    assert fetched["bytes"] == fetched["bytes_total"]  # nothing is counted twice
+
+
+def test_a_build_that_was_given_up_goes_on_with_what_it_had(served, tmp_path):
+    url, handler = served
+    lock = json.loads(builder("solve", "-", "--cache", tmp_path / "c", text=f"channels: [{url}]\ndependencies: [big]\n")["lock"])
+    (tmp_path / "lock.json").write_text(json.dumps(lock))
+    package = lock["packages"][0]
+    place = tmp_path / "c/archives" / package["sha256"]
+    place.mkdir(parents=True)
+    archive = next(pathlib.Path(channels.cached()).rglob("big-*.conda")).read_bytes()
+    (place / ".part").write_bytes(archive[:1 << 20])
+    handler.asked.clear()
+    builder("install", "--lock", tmp_path / "lock.json", "--prefix", tmp_path / "p", "--cache", tmp_path / "c")
+    assert handler.asked == [(package["file_name"], f"bytes={1 << 20}-")]
+    # What is left of something else costs a second download, and is never believed.
+    (place / package["file_name"]).unlink()
+    (place / ".part").write_bytes(b"x" * 1000)
+    builder("install", "--lock", tmp_path / "lock.json", "--prefix", tmp_path / "q", "--cache", tmp_path / "c")
+    assert (tmp_path / "q/share/big.bin").read_bytes() == (tmp_path / "p/share/big.bin").read_bytes()
+
+
+def test_a_missing_archive_is_told_at_once(served, tmp_path):
+    url, handler = served
+    lock = json.loads(builder("solve", "-", "--cache", tmp_path / "c", text=f"channels: [{url}]\ndependencies: [libdemo]\n")["lock"])
+    lock["packages"][0]["url"] = f"{url}/noarch/gone-1.2-h_0.tar.bz2"
+    (tmp_path / "lock.json").write_text(json.dumps(lock))
+    answer = builder("install", "--lock", tmp_path / "lock.json", "--prefix", tmp_path / "p", "--cache", tmp_path / "c", code=1)
+    assert answer["kind"] == "unavailable" and "cannot be fetched" in answer["message"] and not (tmp_path / "p").exists()
 
 
 # -- wheels
