@@ -219,6 +219,12 @@ asio::awaitable<void> Connection::linger_close() {
   stream.close();
 }
 
+void Connection::forget_head() {
+  head = {};
+  std::string().swap(in_);
+  in_from_ = 0;
+}
+
 std::string Connection::take_buffered() {
   std::string rest = in_.substr(in_from_) + carry_;
   in_.clear();

@@ -61,6 +61,7 @@ class Connection {
   boost::asio::awaitable<void> linger_close();
   // Bytes that came after an upgrade request's head.
   std::string take_buffered();
+  void forget_head();  // gives its memory back; there is no further request
 
  private:
   friend class LaneServer;

@@ -16,16 +16,23 @@ asio::awaitable<void> yield() { co_await asio::post(co_await asio::this_coro::ex
 asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, std::atomic<std::uint64_t>& count) {
   std::size_t in_one_go = 0;
   while (true) {
-    auto got = co_await from.read_some(lane.scratch.data(), lane.scratch.size());
-    if (!got) break;
-    if (*got == 0) {
+    const Moved got = from.try_read(lane.scratch.data(), lane.scratch.size());
+    if (got.kind == Moved::Kind::blocked) {  // most WebSockets idle most of the time
+      from.shrink();
+      to.shrink();
+      auto ready = co_await from.wait_readable();
+      if (!ready) break;
+      continue;
+    }
+    if (got.kind == Moved::Kind::end) {
       co_await to.finish_writing();
       co_return Result<void>{};
     }
-    count.fetch_add(*got, std::memory_order_relaxed);
-    auto written = co_await write_scratch(to, {lane.scratch.data(), *got});
+    if (got.kind == Moved::Kind::broken) break;
+    count.fetch_add(got.bytes, std::memory_order_relaxed);
+    auto written = co_await write_scratch(to, {lane.scratch.data(), got.bytes});
     if (!written) break;
-    if ((in_one_go += *got) < kYieldBytes) continue;
+    if ((in_one_go += got.bytes) < kYieldBytes) continue;
     in_one_go = 0;
     co_await yield();
   }
@@ -36,11 +43,12 @@ asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, s
 
 }  // namespace
 
-asio::awaitable<Result<void>> Exchange::run(const std::string& head) {
+asio::awaitable<Result<void>> Exchange::run(std::string head) {
   waiting_since_ = std::chrono::steady_clock::now();
   auto written = co_await upstream_.write(head);
   if (!written) co_return Error{ErrorKind::closed, "the workspace's server closed the connection"};
   live_.bytes_in.fetch_add(head.size(), std::memory_order_relaxed);
+  std::string().swap(head);  // what comes may last for days
   if (client_.body_done()) co_return co_await download();
   uploaded_ = false;
   auto executor = co_await asio::this_coro::executor;
@@ -221,15 +229,21 @@ asio::awaitable<Result<void>> Exchange::tunnel() {
   rewrite.upgrade = true;
   rewrite.drop_framing = true;
   rewrite.workspace_path = plan_.workspace_path;
-  const std::string out = rewrite_response(response_, rewrite) + in_.substr(head_size_);
+  std::string out = rewrite_response(response_, rewrite) + in_.substr(head_size_);
   answered_ = true;
   client_.close_after_this();
   lane_.counters.count_response(response_.status);
   auto written = co_await client_.stream.write(out);
   if (!written) co_return written.error();
-  const std::string early = client_.take_buffered();
-  if (!early.empty()) written = co_await upstream_.write(early);
+  out = client_.take_buffered();
+  if (!out.empty()) written = co_await upstream_.write(out);
   if (!written) co_return written.error();
+  // A WebSocket may idle for days: neither head is needed any more.
+  std::string().swap(out);
+  std::string().swap(in_);
+  head_size_ = 0;
+  response_.fields = {};
+  client_.forget_head();
   upstream_.no_read_deadline();
   ++lane_.counters.websockets;
   auto executor = co_await asio::this_coro::executor;

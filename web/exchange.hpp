@@ -14,7 +14,7 @@ class Exchange {
   Exchange(LaneServer& lane, Connection& client, Stream& upstream, const ProxyPlan& plan, auth::LiveSession& live)
       : lane_(lane), client_(client), upstream_(upstream), plan_(plan), live_(live), method_(client.head.method), client_minor_(client.head.minor) {}
 
-  boost::asio::awaitable<Result<void>> run(const std::string& head);
+  boost::asio::awaitable<Result<void>> run(std::string head);
   bool answered() const { return answered_; }    // the client has got something
   bool reusable() const { return reusable_; }    // the upstream connection may serve another request
   bool heard_nothing() const { return heard_ == 0; }

@@ -44,7 +44,6 @@ Response error_for(const RequestHead& head, int status, std::string_view title, 
 
 asio::awaitable<void> proxy_request(LaneServer& lane, Connection& client, const ProxyPlan& plan, auth::LiveSession& live) {
   ++lane.counters.proxied;
-  const std::string head = rewrite_request(client.head, request_of(client, plan));
   const std::string_view method = client.head.method;
   const bool may_repeat = client.body_done() && (method == "GET" || method == "HEAD" || method == "OPTIONS");
   for (bool fresh = !may_repeat;; fresh = true) {
@@ -55,7 +54,8 @@ asio::awaitable<void> proxy_request(LaneServer& lane, Connection& client, const 
       co_return;
     }
     Exchange exchange(lane, client, *connected->stream, plan, live);
-    auto done = co_await exchange.run(head);
+    auto running = exchange.run(rewrite_request(client.head, request_of(client, plan)));
+    auto done = co_await std::move(running);
     if (done) {
       if (exchange.reusable()) lane.upstreams.give_back(plan.target, std::move(connected->stream));
       co_return;

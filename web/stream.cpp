@@ -13,6 +13,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::size_t kPlainPerWrite = 64 * 1024;  // four records: what is encrypted before the socket is asked
+constexpr std::size_t kSmall = 512;  // what a connection may keep while it idles
 constexpr std::size_t kMostEncrypted = 1024 * 1024;  // only answers to a flood of key updates come near this
 
 // OpenSSL's way to the socket: reads go straight to it, writes gather whole records in the stream's own buffer.
@@ -135,7 +136,6 @@ asio::awaitable<Result<void>> Stream::wait(bool to_write) {
 }
 
 asio::awaitable<Result<void>> Stream::wait_readable() {
-  if (ssl_ && SSL_has_pending(ssl_.get())) co_return Result<void>{};
   if (read_stopped_) co_return Error{ErrorKind::closed, "reading was stopped"};
   co_return co_await wait(false);
 }
@@ -280,7 +280,7 @@ bool Stream::peer_hung_up() {
 }
 
 void Stream::shrink() {
-  if (encrypted_.empty()) std::string().swap(encrypted_);
+  if (encrypted_.empty() && encrypted_.capacity() > kSmall) std::string().swap(encrypted_);
 }
 
 }  // namespace berth::web

@@ -67,7 +67,8 @@ class Stream {
   boost::asio::awaitable<Result<std::size_t>> read_some(char* into, std::size_t size);
   // Everything, down to the socket. The write deadline starts anew with each byte taken.
   boost::asio::awaitable<Result<void>> write(std::string_view data);
-  // Until something can be read (data, end of stream or an error), without a buffer.
+  // After a try_read() that was blocked: until the socket has more (data, end of stream or an error), without a buffer. What TLS has kept of it by then is a
+  // part of a record, which only the socket can complete.
   boost::asio::awaitable<Result<void>> wait_readable();
 
   // A read that has not got a byte at that time answers Error{timeout}. No deadline: Deadlines::TimePoint::max().

@@ -138,6 +138,19 @@ TEST_F(Http, NoPathLeavesThePagesFolder) {
   EXPECT_EQ(once(request("POST", "/login")).status, 405);
 }
 
+TEST_F(Http, APartOfATlsRecordHoldsNobodyUp) {
+  Wire wire = portal_tls();
+  wire.send(request("GET", "/healthz"));
+  EXPECT_EQ(wire.answer().status, 200);
+  constexpr unsigned char kPart[] = {0x17, 3, 3, 0, 64, 1, 2, 3};  // 64 bytes are announced, three come
+  ASSERT_EQ(::write(wire.fd(), kPart, sizeof kPart), static_cast<ssize_t>(sizeof kPart));
+  for (int i = 0; i < 5; ++i) {
+    Wire other = portal_tls();
+    other.send(request("GET", "/healthz"));
+    EXPECT_EQ(other.answer().status, 200);
+  }
+}
+
 TEST_F(Http, ServesTls) {
   Wire wire = portal_tls();
   ASSERT_TRUE(SSL_is_init_finished(wire.ssl()));
