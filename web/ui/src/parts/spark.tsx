@@ -12,9 +12,10 @@ export function sparkPoints(values: number[], max: number, points: number): stri
   return values.map((value, i) => `${(WIDTH - (values.length - 1 - i) * step).toFixed(1)},${(HEIGHT - 1 - (value / top) * (HEIGHT - 2)).toFixed(1)}`).join(' ');
 }
 
-// `max`: what fills the height (more does too). `label`: all of it in words.
+// `max`: the limit. An eighth of it fills the height, and more is scaled down to fit: the line shows the course, the number beside it how much it is.
+// `label`: all of it in words.
 export function Spark({ values, max, label, points = 60 }: { values: number[]; max: number; label: string; points?: number }) {
-  const line = sparkPoints(values.length === 1 ? [values[0]!, values[0]!] : values, max, points);
+  const line = sparkPoints(values.length === 1 ? [values[0]!, values[0]!] : values, max / 8, points);
   return (
     <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
       {line && <polygon points={`${line.split(',')[0]},${HEIGHT} ${line} ${WIDTH},${HEIGHT}`} />}
