@@ -34,6 +34,7 @@ constexpr Operation kOperations[] = {
     {"service", &Agent::service, true},
     {"stop_service", &Agent::stop_service, false},
     {"report", &Agent::report, false},
+    {"dial_another", &Agent::dial_another, false},
 };
 
 const Operation* find_operation(std::string_view type) {

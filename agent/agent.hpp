@@ -38,6 +38,7 @@ class Agent {
   void service(const Request& request) { services_.ensure(request); }
   void stop_service(const Request& request) { services_.stop(request); }
   void report(const Request& request);
+  void dial_another(const Request& request) { dialer_.dial_another(request.connection_id); }
 
  private:
   void terminate_all();

@@ -112,10 +112,24 @@ void Dialer::on_message(const std::shared_ptr<Connection>& connection, std::stri
   dial();
 }
 
+void Dialer::dial_another(std::uint64_t connection_id) {
+  const auto found = std::find_if(welcomed_.begin(), welcomed_.end(), [&](const auto& connection) { return connection->id() == connection_id; });
+  if (found == welcomed_.end()) return;
+  replaced_.push_back(std::move(*found));
+  welcomed_.erase(found);
+  if (welcomed_.empty()) wanted_ = 1;  // the new one says how many lanes it has
+  backoff_ = kFirstBackoff;
+  loop_.cancel(retry_);
+  dial();
+}
+
 void Dialer::on_closed(const std::shared_ptr<Connection>& connection) {
   if (connection == greeting_) {
     loop_.cancel(welcome_limit_);
     greeting_.reset();
+  } else if (std::erase(replaced_, connection) > 0) {
+    handlers_.lost(connection);
+    return;
   } else {
     std::erase(welcomed_, connection);
     handlers_.lost(connection);
@@ -130,6 +144,7 @@ void Dialer::stop() {
   loop_.cancel(retry_);
   if (greeting_) greeting_->close();
   while (!welcomed_.empty()) welcomed_.back()->close();
+  while (!replaced_.empty()) replaced_.back()->close();
 }
 
 }  // namespace berth::agent

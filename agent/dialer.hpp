@@ -21,6 +21,8 @@ class Dialer {
   };
   Dialer(Loop& loop, std::string path, Handlers handlers);
   void start();
+  // This connection is of a berthd that was replaced: it stays as long as that one keeps it, and another is dialled in its place.
+  void dial_another(std::uint64_t connection_id);
   void stop();  // closes every connection and dials no more
   std::size_t connected() const { return welcomed_.size(); }
 
@@ -39,6 +41,7 @@ class Dialer {
   Handlers handlers_;
   std::shared_ptr<Connection> greeting_;                // dialled, not yet welcomed: one at a time
   std::vector<std::shared_ptr<Connection>> welcomed_;
+  std::vector<std::shared_ptr<Connection>> replaced_;  // of berthds that were replaced
   std::size_t wanted_ = 1;
   std::chrono::milliseconds backoff_ = kFirstBackoff;
   Loop::TimerId retry_ = 0, welcome_limit_ = 0;

@@ -42,6 +42,7 @@ struct Settings {
     std::filesystem::path state_dir, run_dir;
     std::int64_t lanes = 0;  // as given; 0: one per core
     std::chrono::seconds drain{};
+    std::chrono::seconds upgrade_drain{};  // of a berthd that was replaced
     std::string log_level;
   } server;
 
@@ -50,6 +51,8 @@ struct Settings {
     std::string public_host;            // as users type it; derived: the machine's host name
     std::int64_t public_port = 0;       // derived: the port of the first listen address
     std::chrono::seconds login_grace{}, keepalive_interval{};
+    std::chrono::seconds rekey_after{};  // 0: never
+    std::int64_t rekey_bytes = 0;        // 0: as many as the cipher bears
     std::int64_t keepalive_limit = 0, max_auth_tries = 0, max_connections_per_user = 0, max_sessions_per_user = 0, max_channels = 0;
     std::vector<std::string> host_key_types;
     std::vector<std::string> env_allow;  // names; a final '*' matches any rest

@@ -22,6 +22,8 @@ std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, 
   options->login_grace = settings.ssh.login_grace;
   options->keepalive_interval = settings.ssh.keepalive_interval;
   options->keepalive_limit = static_cast<int>(settings.ssh.keepalive_limit);
+  options->rekey_after = settings.ssh.rekey_after;
+  options->rekey_bytes = static_cast<std::uint64_t>(settings.ssh.rekey_bytes);
   options->max_auth_tries = static_cast<int>(settings.ssh.max_auth_tries);
   options->max_channels = static_cast<int>(settings.ssh.max_channels);
   return options;

@@ -1,18 +1,12 @@
 #include "tunnels/agent_link.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <span>
-
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
 
-#include "base/human.hpp"
+#include "tunnels/agent_messages.hpp"
 #include "tunnels/link.hpp"
+#include "tunnels/plumbing.hpp"
 
 namespace berth::tunnels {
 namespace asio = boost::asio;
@@ -43,57 +37,6 @@ asio::awaitable<void> next_change(Operation& operation) {
   co_await operation.changed.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   auto state = co_await asio::this_coro::cancellation_state;
   if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
-}
-
-Error broken_answer() { return {ErrorKind::protocol, "the workspace's agent gave an answer that makes no sense"}; }
-
-template <class T>
-std::optional<T> number_of(const json& fields, const char* key) {
-  auto found = fields.find(key);
-  if (found == fields.end() || !found->is_number_unsigned()) return std::nullopt;
-  auto value = found->get<std::uint64_t>();
-  if (value > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) return std::nullopt;
-  return static_cast<T>(value);
-}
-
-// The two ends of a pipe: ours is non-blocking and stays here, theirs goes to the agent. Each has an open file of its own.
-struct Pipe {
-  FileDescriptor ours, theirs;
-};
-
-enum class Direction { to_workspace, from_workspace };
-
-// Room for four times the kernel's default lets a relay move more in each call; what carries little takes less of the quota that
-// the kernel gives to all of berthd (fs.pipe-user-pages-soft). Refused over it: fine.
-constexpr int kBulk = 256 * 1024, kWords = 16 * 1024, kKeys = 4 * 1024;
-
-Result<Pipe> make_pipe(Direction direction, int bytes) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_error("making a pipe", errno);
-  FileDescriptor read_end(ends[0]), write_end(ends[1]);
-  // Programs open /dev/stdin and /dev/stderr by name, and the workspace's user is not ours. Nobody finds an unnamed pipe who does not hold it.
-  ::fchmod(read_end.get(), 0666);
-  ::fcntl(write_end.get(), F_SETPIPE_SZ, bytes);
-  Pipe made = direction == Direction::to_workspace ? Pipe{std::move(write_end), std::move(read_end)} : Pipe{std::move(read_end), std::move(write_end)};
-  if (::fcntl(made.ours.get(), F_SETFL, O_NONBLOCK) < 0) return errno_error("making a pipe", errno);
-  return made;
-}
-
-// stdin, stdout and, without a terminal, stderr.
-struct Plumbing {
-  std::vector<FileDescriptor> ours, theirs;
-};
-
-Result<Plumbing> make_plumbing(bool terminal) {
-  constexpr int kTerminal[] = {kKeys, kWords}, kProcess[] = {kBulk, kBulk, kWords};
-  Plumbing plumbing;
-  for (const int bytes : terminal ? std::span<const int>(kTerminal) : std::span<const int>(kProcess)) {
-    auto made = make_pipe(plumbing.ours.empty() ? Direction::to_workspace : Direction::from_workspace, bytes);
-    if (!made) return made.error();
-    plumbing.ours.push_back(std::move(made->ours));
-    plumbing.theirs.push_back(std::move(made->theirs));
-  }
-  return plumbing;
 }
 
 class LinkedProcess final : public Process {
@@ -138,8 +81,6 @@ class LinkedProcess final : public Process {
   View view_;
 };
 
-std::uint32_t side(std::uint32_t value) { return std::min<std::uint32_t>(value, 65535); }
-
 void LinkedProcess::resize(std::uint32_t columns, std::uint32_t rows, std::uint32_t width_pixels, std::uint32_t height_pixels) {
   if (operation_->ended) return;
   (*handle_)->tell({{"type", "resize"}, {"op", op_}, {"columns", side(columns)}, {"rows", side(rows)},
@@ -177,66 +118,6 @@ class LinkedListener final : public Listener {
   std::uint16_t port_;
   std::string path_;
 };
-
-json encode_list(const std::vector<std::string>& list) {
-  json encoded = json::array();
-  for (const auto& item : list) encoded.push_back(wire::encode_bytes(item));
-  return encoded;
-}
-
-json encode_environment(const std::map<std::string, std::string>& environment) {
-  json encoded = json::object();
-  for (const auto& [name, value] : environment) encoded[wire::encode_bytes(name)] = wire::encode_bytes(value);
-  return encoded;
-}
-
-json encode_exec(const ExecOptions& options) {
-  json request{{"type", "exec"}, {"env", encode_environment(options.env)}};
-  if (!options.argv.empty()) request["argv"] = encode_list(options.argv);
-  else if (options.command) request["command"] = wire::encode_bytes(*options.command);
-  if (!options.cwd.empty()) request["cwd"] = wire::encode_bytes(options.cwd);
-  if (options.pty)
-    request["pty"] = {{"term", wire::encode_bytes(options.pty->term)}, {"columns", side(options.pty->columns)},
-                      {"rows", side(options.pty->rows)}, {"width", side(options.pty->width_pixels)},
-                      {"height", side(options.pty->height_pixels)}, {"modes", wire::encode_bytes(options.pty->modes)},
-                      {"keep_s", std::max<std::int64_t>(0, options.pty->keep.count())}};
-  return request;
-}
-
-std::string text_of(const json& fields, const char* key) {
-  auto found = fields.find(key);
-  return found != fields.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-// Words of a program, for people's screens.
-std::string shown_text(const json& fields, const char* key) { return printable(wire::decode_bytes(text_of(fields, key)).value_or("").substr(0, 200)); }
-
-bool is_terminal_id(std::string_view id) {
-  return !id.empty() && id.size() <= 16 && std::all_of(id.begin(), id.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
-}
-
-Timestamp time_of(const json& fields, const char* key) {
-  constexpr std::int64_t kLatest = 253402300799999;  // the year 9999
-  const auto since = number_of<std::int64_t>(fields, key);
-  return since && *since <= kLatest ? Timestamp(milliseconds(*since)) : Timestamp();
-}
-
-std::optional<TerminalInfo> read_terminal(const json& item) {
-  if (!item.is_object()) return std::nullopt;
-  TerminalInfo info;
-  info.id = text_of(item, "id");
-  if (!is_terminal_id(info.id)) return std::nullopt;
-  info.title = shown_text(item, "title");
-  info.command = shown_text(item, "command");
-  info.size = {number_of<std::uint16_t>(item, "columns").value_or(0), number_of<std::uint16_t>(item, "rows").value_or(0)};
-  info.started = time_of(item, "started_ms");
-  info.detached_since = time_of(item, "detached_ms");
-  info.attached = number_of<std::uint32_t>(item, "attached").value_or(0);
-  info.bytes = number_of<std::uint64_t>(item, "bytes").value_or(0);
-  info.ended = item.value("ended", json(false)) == true;
-  info.kept = item.value("kept", json(false)) == true;
-  return info;
-}
 
 class LinkedAgent final : public AgentLink {
  public:
@@ -277,6 +158,8 @@ class LinkedAgent final : public AgentLink {
   void end_terminal(const std::string& id) override {
     (*handle_)->tell({{"type", "hangup"}, {"op", 0}, {"id", wire::encode_bytes(id.substr(0, 64))}});
   }
+
+  void dial_another() override { (*handle_)->tell({{"type", "dial_another"}, {"op", 0}}); }
 
   asio::awaitable<Result<WorkspaceSocket>> connect_tcp(std::string host, std::uint16_t port) override {
     json request{{"type", "connect"}, {"host", wire::encode_bytes(host)}, {"port", port}};
@@ -391,6 +274,7 @@ class LinkedAgent final : public AgentLink {
 asio::awaitable<Result<std::vector<TerminalInfo>>> AgentLink::terminals() { co_return std::vector<TerminalInfo>(); }
 asio::awaitable<Result<std::unique_ptr<Process>>> AgentLink::attach(AttachOptions) { co_return Error{ErrorKind::not_found, "there is no such terminal"}; }
 void AgentLink::end_terminal(const std::string&) {}
+void AgentLink::dial_another() {}
 asio::awaitable<Result<std::unique_ptr<Listener>>> AgentLink::listen_private(std::string) { co_return Error{ErrorKind::unavailable, "not offered"}; }
 asio::awaitable<Result<std::unique_ptr<Listener>>> AgentLink::listen_tcp_private(std::string, std::uint16_t, std::map<std::string, std::string>) {
   co_return Error{ErrorKind::unavailable, "not offered"};

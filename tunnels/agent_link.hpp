@@ -159,6 +159,8 @@ class AgentLink {
   virtual boost::asio::awaitable<Result<std::unique_ptr<Process>>> attach(AttachOptions options);
   // Hangs it up; fine when it is gone.
   virtual void end_terminal(const std::string& id);
+  // Another berthd listens for this agent from now on: it dials that one, and this link goes on serving what it has.
+  virtual void dial_another();
 };
 
 // Takes over a connected SOCK_SEQPACKET socket whose hello has been checked (tunnels/handshake.hpp); the link runs on

@@ -32,6 +32,11 @@ AgentListener::~AgentListener() { close(); }
 void AgentListener::close() {
   if (!socket_.is_open()) return;
   ::unlink(path_.c_str());
+  give_up();
+}
+
+void AgentListener::give_up() {
+  if (!socket_.is_open()) return;
   close_elsewhere(FileDescriptor(socket_.release()));  // connections that wait in it may hold descriptors
 }
 

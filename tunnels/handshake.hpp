@@ -46,6 +46,8 @@ class AgentListener {
   // The next connection; Error{closed} after close(), Error{unavailable} when out of descriptors (wait before the next try).
   boost::asio::awaitable<Result<WorkspaceSocket>> accept();
   void close();
+  // Closes it and leaves the file: another berthd listens there, or is about to.
+  void give_up();
   const std::string& path() const { return path_; }
 
  private:

@@ -24,6 +24,9 @@
 
 namespace berth::tunnels {
 
+// The agent did what it may not.
+inline Error broken(std::string message) { return {ErrorKind::protocol, std::move(message)}; }
+
 // What an answer must carry.
 enum class Expected { nothing, socket };
 // One connected stream socket of plain TCP or Unix, or none. Error{protocol} for anything else.

@@ -4,6 +4,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,9 @@ class Gateway {
  private:
   static boost::asio::awaitable<void> serve(Gateway& gateway, ServerLane& lane, boost::asio::ip::tcp::socket socket,
                                             ConnectionLimits::Place place);
-  // Answers one request that shows a certificate; the connection when it logged in.
+  struct Arrival;
+  boost::asio::awaitable<std::optional<Arrival>> let_in(boost::asio::ip::tcp::socket& socket, std::chrono::steady_clock::time_point began);
+  // login.cpp. Answers one request that shows a certificate; the connection when it logged in.
   std::shared_ptr<Connection> try_certificate(ServerLane& lane, const std::shared_ptr<ssh::Session>& session, const ssh::AuthRequest& request,
                                               const std::string& client, const std::string& server, std::string& why, bool& is_known);
   boost::asio::awaitable<std::shared_ptr<Connection>> log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session,

@@ -153,9 +153,14 @@ class Connection final : public Session, public Transport::Owner, public std::en
   const std::shared_ptr<ChannelBudget> budget_ = std::make_shared<ChannelBudget>();
   Counter bytes_in_, bytes_out_;  // none until somebody counts
   bool no_more_sessions_ = false;
+  struct NewChannel {
+    std::shared_ptr<Channel> channel;
+    std::uint64_t after;  // so many global requests came before it
+  };
   // Vectors, not deques: they are short, and an empty deque takes half a kilobyte.
-  std::vector<std::shared_ptr<Channel>> new_channels_;
+  std::vector<NewChannel> new_channels_;
   std::vector<PendingGlobal> globals_;
+  std::uint64_t globals_came_ = 0, globals_answered_ = 0;
   std::size_t globals_taken_ = 0;  // of globals_, those that next_global_request has seen
 
   Signal handshake_done_;

@@ -78,17 +78,19 @@ void Connection::on_channel_open(std::string_view payload) {
     return refuse_channel(*open, OpenFailure::resource_shortage, "There are too many channels on this connection.");
   const auto channel =
       make_channel(std::move(*open->open), ChannelImpl::Remote{open->sender, open->window, open->max_packet});
-  new_channels_.push_back(handle_of(channel));
+  new_channels_.push_back({handle_of(channel), globals_came_});
   channel_opened_.notify();
 }
 
+// Global requests that came before a channel are answered before it is served, as sshd does it, one after the other: a client that gives up when it is
+// refused a forward must hear of that before its command is over.
 asio::awaitable<Result<std::shared_ptr<Channel>>> Connection::next_channel() {
-  while (new_channels_.empty()) {
+  while (new_channels_.empty() || new_channels_.front().after > globals_answered_) {
     if (end_) co_return *end_;
     co_await channel_opened_.wait();
   }
   if (end_) co_return *end_;
-  std::shared_ptr<Channel> channel = std::move(new_channels_.front());
+  std::shared_ptr<Channel> channel = std::move(new_channels_.front().channel);
   new_channels_.erase(new_channels_.begin());
   co_return channel;
 }
@@ -188,6 +190,7 @@ void Connection::on_global_request(std::string_view payload) {
   Result<ParsedGlobalRequest> parsed = parse_global_request(payload);
   if (!parsed) return violation(parsed.error().message);
   if (globals_.size() == kMaxQueuedGlobals) return violation("too many global requests at once");
+  ++globals_came_;
   PendingGlobal entry;
   entry.want_reply = parsed->want_reply;
   entry.request = std::move(parsed->request);
@@ -213,7 +216,9 @@ void Connection::flush_global_answers() {
     if (globals_.front().want_reply) send(globals_.front().answer);
     globals_.erase(globals_.begin());
     if (globals_taken_ > 0) --globals_taken_;
+    ++globals_answered_;
   }
+  if (!new_channels_.empty()) channel_opened_.notify();
 }
 
 asio::awaitable<Result<GlobalRequest>> Connection::next_global_request() {

@@ -35,6 +35,8 @@ struct ServerOptions {
   std::chrono::seconds login_grace{120};
   std::chrono::seconds keepalive_interval{30};  // 0: off
   int keepalive_limit = 3;                      // unanswered ones until the peer counts as dead
+  std::chrono::seconds rekey_after{0};          // keys are exchanged anew; 0: not for that reason. Clients have limits of their own
+  std::uint64_t rekey_bytes = 0;                // the same; 0: the cipher's own limit (RFC 4344 3.2). At least 1 MiB
   int max_auth_tries = 6;
   int max_channels = 256;
   std::uint32_t initial_window = 2 * 1024 * 1024;       // bytes, per channel; grows on long ways where it is the limit
@@ -154,7 +156,7 @@ class Session {
   virtual void send_banner(std::string_view text) = 0;
   virtual int failed_auth_tries() const = 0;
 
-  // The next channel that the client opens; Error{closed} when the connection has ended, with the reason as message.
+  // The next channel that the client opens, once the global requests before it have been answered; Error{closed} when the connection has ended, with the reason as message.
   virtual boost::asio::awaitable<Result<std::shared_ptr<Channel>>> next_channel() = 0;
   // The next global request that needs the layer above; answer with reply_global before taking the next.
   virtual boost::asio::awaitable<Result<GlobalRequest>> next_global_request() = 0;

@@ -28,6 +28,7 @@ namespace berth::ssh {
 
 // libssh keeps a descriptor number and passes it to recv, send, close and poll; no kernel descriptor has this number.
 constexpr int kFakeDescriptor = 1 << 28;
+constexpr std::uint64_t kLeastRekeyBytes = 1 << 20;
 constexpr std::uint8_t kFirstPacketType = 1;
 constexpr std::uint8_t kLastPacketType = 100;
 // Room for the length fields that libssh puts in front of a packet; without it libssh moves the whole packet.
@@ -177,6 +178,10 @@ Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::sh
   ssh_set_blocking(transport->session_, 0);
   if (ssh_bind_accept_fd(bind, transport->session_, kFakeDescriptor) != SSH_OK)
     return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(bind)};
+  const std::uint64_t rekey_bytes = options->rekey_bytes == 0 ? 0 : std::max(options->rekey_bytes, kLeastRekeyBytes);
+  const auto rekey_seconds = static_cast<std::uint32_t>(options->rekey_after.count());
+  ssh_options_set(transport->session_, SSH_OPTIONS_REKEY_DATA, &rekey_bytes);
+  ssh_options_set(transport->session_, SSH_OPTIONS_REKEY_TIME, &rekey_seconds);
   ssh_packet_set_callbacks(transport->session_, Hooks::packet_table());
   return transport;
 }

@@ -3,10 +3,13 @@
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
+import time
 
 import pytest
 
+FILES = int(os.environ.get("BERTH_RSYNC_FILES", 20_000))
 GIB = int(os.environ.get("BERTH_E2E_BYTES", 1 << 30))
 
 
@@ -86,18 +89,24 @@ def test_rsync(ada, big, clean):
     assert sha256(back) == digest
 
 
+@pytest.mark.timeout(900)
 def test_rsync_many_small_files(ada, clean, box):
-    """2000 small files with odd names, links and modes go there and come back the same."""
+    """20,000 small files with odd names, links and modes (BERTH_RSYNC_FILES=N: so many) go there and come back the same."""
     tree = box.dir / "tree"
-    for i in range(2000):
-        folder = tree / f"d{i % 40}"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"file {i} ü.txt").write_bytes(os.urandom(i % 3000))
+    for i in range(FILES):
+        folder = tree / f"d{i % 200}"
+        if i < 200:
+            folder.mkdir(parents=True)
+        (folder / f"file {i} ü.txt").write_bytes(os.urandom(i % 700))
     (tree / "link").symlink_to("d0")
     (tree / "script.sh").write_text("#!/bin/sh\n")
     (tree / "script.sh").chmod(0o755)
-    ada.tool("rsync", "-a", f"{tree}/", "box:tree/")
-    ada.tool("rsync", "-a", "--delete", "box:tree/", f"{box.dir}/tree-back/")
+    began = time.monotonic()
+    ada.tool("rsync", "-a", f"{tree}/", "box:tree/", timeout=600)
+    print(f"{FILES} files by rsync: {time.monotonic() - began:.1f} s")
+    again = ada.tool("rsync", "-a", "--stats", f"{tree}/", "box:tree/", timeout=600).stdout
+    assert "Number of regular files transferred: 0\n" in again
+    ada.tool("rsync", "-a", "--delete", "box:tree/", f"{box.dir}/tree-back/", timeout=600)
     assert subprocess.run(["diff", "-r", tree, box.dir / "tree-back"], capture_output=True).stdout == b""
     assert (box.dir / "tree-back/link").is_symlink() and os.access(box.dir / "tree-back/script.sh", os.X_OK)
 
@@ -141,3 +150,34 @@ def test_pipeline_of_tar(ada, box):
                    check=True, timeout=60)
     assert ada.run("cat tarred/test_transfer.py") == pathlib.Path(__file__).read_text().rstrip("\n")
     ada.run("rm -rf tarred")
+
+
+@pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("sshfs") is None, reason="needs /dev/fuse and sshfs (scripts/setup)")
+def test_sshfs(ada, box):
+    """The workspace as a folder of this machine: written, read, renamed, linked, listed and removed there and here, the same on both sides."""
+    folder = box.dir / "mounted"
+    folder.mkdir()
+    ada.run("rm -rf work; mkdir work")
+    mounted = subprocess.run(["sshfs", "-F", ada.config, "box:work", folder, "-o", "reconnect"], capture_output=True, text=True, timeout=60)
+    if "Operation not permitted" in mounted.stderr:
+        pytest.skip(f"this machine mounts nothing: {mounted.stderr}")
+    assert mounted.returncode == 0, mounted.stderr
+    try:
+        data = os.urandom(3_000_000)
+        (folder / "data").write_bytes(data)
+        assert remote_sha256(ada, "work/data") == hashlib.sha256(data).hexdigest()
+        ada.run("cd work && seq 1 100000 > numbers && mkdir -p a/b && for i in $(seq 300); do echo $i > a/b/$i; done")
+        assert (folder / "numbers").read_text() == "".join(f"{i}\n" for i in range(1, 100001))
+        assert sorted(int(path.name) for path in (folder / "a/b").iterdir()) == list(range(1, 301))
+        (folder / "numbers").rename(folder / "renamed")
+        (folder / "link").symlink_to("renamed")
+        (folder / "renamed").chmod(0o640)
+        with (folder / "renamed").open("r+b") as file:
+            file.seek(1000)
+            file.write(b"HERE")
+            file.truncate(2000)
+        assert ada.run("cd work && readlink link && stat -c '%a %s' renamed && dd if=renamed bs=1 skip=1000 count=4 2>/dev/null") == "renamed\n640 2000\nHERE"
+        shutil.rmtree(folder / "a")
+        assert ada.run("ls work") == "data\nlink\nrenamed"
+    finally:
+        subprocess.run(["fusermount3", "-u", folder], check=False, timeout=60)

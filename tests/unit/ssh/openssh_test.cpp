@@ -85,6 +85,45 @@ TEST_F(OpenSsh, RekeyingUnderLoadLosesNothing) {
   EXPECT_EQ(done.err, "bye\n");
 }
 
+std::vector<std::string> talkative(std::vector<std::string> command) {
+  *std::find(command.begin(), command.end(), "LogLevel=ERROR") = "LogLevel=DEBUG1";
+  return command;
+}
+
+int key_exchanges(const std::string& log) {
+  constexpr std::string_view kDone = "SSH2_MSG_NEWKEYS received";
+  int count = 0;
+  for (std::size_t at = log.find(kDone); at != std::string::npos; at = log.find(kDone, at + 1)) ++count;
+  return count;
+}
+
+// Both sides ask, by bytes and by time, while data goes both ways.
+TEST_F(OpenSsh, BothSidesRekeyUnderLoad) {
+  auto options = std::make_shared<ServerOptions>(*TestServer::default_options());
+  options->rekey_bytes = 1 << 20;
+  options->rekey_after = std::chrono::seconds(1);
+  TestServer often({blob}, options);
+  const std::string bytes = some_bytes(24'000'000);
+  for (const char* cipher : {"chacha20-poly1305@openssh.com", "aes128-gcm@openssh.com"}) {
+    for (const char* client_limit : {"RekeyLimit=default", "RekeyLimit=1500K 1s"}) {
+      const Finished done = run(talkative(often.ssh(key, {"-c", cipher, "-o", client_limit, "127.0.0.1", "cat; echo bye >&2"})), bytes);
+      EXPECT_EQ(done.code, 0);
+      EXPECT_TRUE(done.out == bytes) << done.out.size();
+      EXPECT_GT(key_exchanges(done.err), 4) << cipher << " " << client_limit;
+    }
+  }
+}
+
+// By time alone, on a connection that carries little.
+TEST_F(OpenSsh, TheServerRekeysByTime) {
+  auto options = std::make_shared<ServerOptions>(*TestServer::default_options());
+  options->rekey_after = std::chrono::seconds(1);
+  TestServer often({blob}, options);
+  const Finished done = run(talkative(often.ssh(key, {"127.0.0.1", "for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done"})));
+  EXPECT_EQ(done.out, "1\n2\n3\n4\n5\n6\n");
+  EXPECT_GE(key_exchanges(done.err), 2);
+}
+
 TEST_F(OpenSsh, ForwardsToAPort) {
   asio::io_context io;
   asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
@@ -101,6 +140,13 @@ TEST_F(OpenSsh, ForwardsToAPort) {
   target.join();
   EXPECT_EQ(done.code, 0) << done.err;
   EXPECT_TRUE(done.out == bytes) << done.out.size();
+}
+
+// The command would be over long before the refusal: sshd answers one after the other.
+TEST_F(OpenSsh, ARefusedListenerIsToldBeforeTheCommandIsServed) {
+  const Finished done = ssh({"-o", "ExitOnForwardFailure=yes", "-R", "refused-slowly:0:localhost:1", "127.0.0.1", "true"});
+  EXPECT_EQ(done.code, 255) << done.err;
+  EXPECT_EQ(ssh({"-R", "refused-slowly:0:localhost:1", "127.0.0.1", "echo all the same"}).out, "all the same\n");
 }
 
 TEST_F(OpenSsh, ARefusedForwardSaysWhy) {

@@ -216,6 +216,12 @@ asio::awaitable<void> serve_globals(SessionHandle session) {
       continue;
     }
     const auto executor = co_await asio::this_coro::executor;
+    if (forward->bind_host == "refused-slowly") {
+      asio::steady_timer timer(executor, std::chrono::milliseconds(500));
+      co_await timer.async_wait(asio::use_awaitable);
+      session->reply_global(false);
+      continue;
+    }
     auto listener = std::make_shared<tcp::acceptor>(executor, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     listeners.push_back(listener);
     const std::uint32_t port = listener->local_endpoint().port();

@@ -48,6 +48,27 @@ TEST_F(Life, ProcessesGoOnWhenBerthdGoesAndTheAgentDialsAgain) {
   ::kill(static_cast<pid_t>(pid), SIGKILL);
 }
 
+// An upgrade of berthd: what runs over the old link goes on there, new things over the new one.
+TEST_F(Life, DialsAnotherBerthdAndKeepsTheLinkThatItHas) {
+  auto pid = run(start(*link, "exec sleep 1000"));
+  ASSERT_GT(pid, 0);
+  listener->give_up();
+  auto reopened = AgentListener::open(io.get_executor(), socket_path);
+  ASSERT_TRUE(reopened);
+  listener.emplace(std::move(*reopened));
+  const auto old = link;
+  old->dial_another();
+  auto first = next_link(2, 0), second = next_link(2, 1);  // as many as the new one has lanes
+  link = first;
+  EXPECT_EQ(shell("echo new").out, "new\n");
+  link = second;
+  EXPECT_EQ(shell("echo newer").out, "newer\n");
+  link = old;
+  EXPECT_EQ(shell("echo old").out, "old\n");
+  EXPECT_TRUE(runs(pid));
+  ::kill(static_cast<pid_t>(pid), SIGKILL);
+}
+
 TEST_F(Life, TheLinksEndIsToldOnceAndWaitersWithIt) {
   auto scenario = [](AgentLink& link, pid_t agent_pid) -> asio::awaitable<Result<ExitStatus>> {
     ExecOptions options;
