@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "auth/ids.hpp"
@@ -31,13 +32,13 @@ SessionRecord record_in(const SQLite::Statement& row) {
 }
 
 // The row as it is now, whether it is there already or not (its insertion may have failed while the disk was full).
-void put(SQLite::Database& db, const SessionRecord& r) {
+void put(SQLite::Database& db, const SessionRecord& r, const std::string& instance) {
   run(db,
-      "INSERT INTO sessions (id, user, workspace, kind, detail, key_fingerprint, client_address, opened_at, closed_at, bytes_in, bytes_out, outcome, certificate) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+      "INSERT INTO sessions (id, user, workspace, kind, detail, key_fingerprint, client_address, opened_at, closed_at, bytes_in, bytes_out, outcome, certificate, "
+      "instance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
       "closed_at = excluded.closed_at, bytes_in = excluded.bytes_in, bytes_out = excluded.bytes_out, outcome = excluded.outcome",
       r.id, r.user, r.workspace, r.kind, r.detail, r.key_fingerprint, r.client_address, r.opened_at, r.closed_at, static_cast<std::int64_t>(r.bytes_in),
-      static_cast<std::int64_t>(r.bytes_out), r.outcome, r.certificate);
+      static_cast<std::int64_t>(r.bytes_out), r.outcome, r.certificate, instance);
 }
 
 std::string count_key(std::string_view user, std::string_view kind) { return std::string(kind) + " " + std::string(user); }
@@ -47,6 +48,7 @@ std::string count_key(std::string_view user, std::string_view kind) { return std
 struct Sessions::Impl {
   Store& store;
   const Clock& clock;
+  const std::string instance;
   mutable std::mutex mutex;  // of the three below
   std::unordered_map<std::string, std::shared_ptr<LiveSession>> live;
   std::unordered_map<std::string, std::size_t> counts;  // "KIND USER" -> live ones
@@ -61,8 +63,8 @@ struct Sessions::Impl {
   }
 
   void save(std::string_view what, SessionRecord record) {
-    store.post(what, [record = std::move(record)](SQLite::Database& db) -> Result<void> {
-      put(db, record);
+    store.post(what, [record = std::move(record), by = instance](SQLite::Database& db) -> Result<void> {
+      put(db, record, by);
       return {};
     });
   }
@@ -87,7 +89,7 @@ struct Sessions::Impl {
   }
 };
 
-Sessions::Sessions(Store& store, const Clock& clock) : impl_(new Impl{store, clock, {}, {}, {}, {}, {}}) {}
+Sessions::Sessions(Store& store, const Clock& clock, std::string instance) : impl_(new Impl{store, clock, std::move(instance), {}, {}, {}, {}, {}}) {}
 
 Sessions::~Sessions() {
   for (const auto& [id, session] : impl_->live) {
@@ -98,9 +100,50 @@ Sessions::~Sessions() {
   }
 }
 
-Result<void> Sessions::close_leftovers() {
-  return impl_->store.write_now([now = impl_->clock.now()](SQLite::Database& db) -> Result<void> {
-    run(db, "UPDATE sessions SET closed_at = ?, outcome = 'berthd restarted' WHERE closed_at = 0", now);
+Result<void> Sessions::close_leftovers(const std::vector<std::string>& alive) {
+  const std::string others = nlohmann::json(alive).dump();
+  return impl_->store.write_now([now = impl_->clock.now(), &others](SQLite::Database& db) -> Result<void> {
+    run(db, "UPDATE sessions SET closed_at = ?, outcome = 'berthd restarted' WHERE closed_at = 0 AND instance NOT IN (SELECT value FROM json_each(?))", now, others);
+    return {};
+  });
+}
+
+void Sessions::close_rows_of(const std::string& instance) {
+  impl_->store.post("sessions of a berthd that ended", [now = impl_->clock.now(), instance](SQLite::Database& db) -> Result<void> {
+    run(db, "UPDATE sessions SET closed_at = ?, outcome = 'berthd ended' WHERE closed_at = 0 AND instance = ?", now, instance);
+    return {};
+  });
+}
+
+std::vector<SessionRecord> Sessions::elsewhere(SQLite::Database& reader) const {
+  static const std::string kSql = std::string("SELECT ") + kColumns + " FROM sessions WHERE closed_at = 0 AND instance <> ? ORDER BY opened_at, id";
+  std::vector<SessionRecord> records;
+  SQLite::Statement row = query(reader, kSql.c_str(), impl_->instance);
+  while (row.executeStep()) records.push_back(record_in(row));
+  return records;
+}
+
+void Sessions::kill_elsewhere(std::string id, std::string reason) {
+  impl_->store.post("session to end", [id = std::move(id), reason = std::move(reason)](SQLite::Database& db) -> Result<void> {
+    run(db, "UPDATE sessions SET end_wanted = ? WHERE id = ? AND closed_at = 0", reason, id);
+    return {};
+  });
+}
+
+std::vector<std::pair<std::string, std::string>> Sessions::asked_to_end(SQLite::Database& reader) const {
+  std::vector<std::pair<std::string, std::string>> asked;
+  SQLite::Statement row = query(reader, "SELECT id, end_wanted FROM sessions WHERE closed_at = 0 AND end_wanted <> '' AND instance = ?", impl_->instance);
+  while (row.executeStep()) asked.emplace_back(text_in(row, 0), text_in(row, 1));
+  return asked;
+}
+
+void Sessions::save_counters() {
+  impl_->store.post("session counters", [records = live()](SQLite::Database& db) -> Result<void> {
+    for (const SessionRecord& r : records) {
+      // Not as save() does it: one that was closed meanwhile stays so.
+      run(db, "UPDATE sessions SET bytes_in = ?, bytes_out = ? WHERE id = ? AND closed_at = 0", static_cast<std::int64_t>(r.bytes_in),
+          static_cast<std::int64_t>(r.bytes_out), r.id);
+    }
     return {};
   });
 }

@@ -31,11 +31,14 @@ class LiveSession {
 
 class Sessions {
  public:
-  Sessions(Store& store, const Clock& clock);
+  // `instance` names this process in its rows, where several use the store (an upgrade).
+  Sessions(Store& store, const Clock& clock, std::string instance = {});
   ~Sessions();
 
-  // Closes the rows that a killed berthd left open ("berthd restarted"). Call once at start.
-  Result<void> close_leftovers();
+  // Closes the rows that a killed berthd left open ("berthd restarted"); not those of `alive`, other instances that run. Call once at start.
+  Result<void> close_leftovers(const std::vector<std::string>& alive = {});
+  // The same for one of them that has ended since.
+  void close_rows_of(const std::string& instance);
 
   // Opens a row (id and opened_at are filled in; nobody waits for the disk). `kill` is run on `executor` when somebody ends the
   // session; never after close() has been called on that executor.
@@ -55,6 +58,15 @@ class Sessions {
   // `changed` is called with the user whenever a session of theirs is opened or closed, on that session's thread; it must be short. One
   // watcher; set it before the first session. It must outlive them.
   void watch(std::function<void(const std::string& user)> changed);
+
+  // What other instances have open, as far as the store has it; oldest first.
+  std::vector<SessionRecord> elsewhere(SQLite::Database& reader) const;
+  // Asks the instance that has the session open to end it.
+  void kill_elsewhere(std::string id, std::string reason);
+  // What others have asked this one to end: ids and reasons.
+  std::vector<std::pair<std::string, std::string>> asked_to_end(SQLite::Database& reader) const;
+  // Writes the counters of what is live into the store, where other instances see them.
+  void save_counters();
 
   // Each answers how many it told to end. `reason` is what the client is told.
   std::size_t kill(std::string_view id, std::string reason);

@@ -38,6 +38,14 @@ Result<FileDescriptor> lock_store(const std::string& path) {
   return Error{ErrorKind::conflict, "another berthd" + (pid.empty() ? "" : " (process " + pid + ")") + " already uses " + path};
 }
 
+// Is this the lock of that store, and not a file that was made anew since, or another one?
+Result<void> check_lock(const FileDescriptor& lock, const std::string& path) {
+  struct stat given {}, there {};
+  const bool same = ::fstat(lock.get(), &given) == 0 && ::stat((path + ".lock").c_str(), &there) == 0 && given.st_dev == there.st_dev && given.st_ino == there.st_ino;
+  if (!same) return Error{ErrorKind::conflict, "the other berthd uses another store than " + path};
+  return {};
+}
+
 // Made by ourselves, so that no moment passes in which others could open it; SQLite gives -wal and -shm the same mode.
 Result<void> ensure_private_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -116,10 +124,15 @@ struct Store::Impl {
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
-Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& path, std::span<const Migration> migrations) {
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& path, std::span<const Migration> migrations, FileDescriptor given_lock) {
   const std::string name = path.string();
-  auto lock = lock_store(name);
-  if (lock.has_error()) return lock.error();
+  Result<FileDescriptor> lock(std::move(given_lock));
+  if (*lock) {
+    if (auto ours = check_lock(*lock, name); ours.has_error()) return ours.error();
+  } else {
+    lock = lock_store(name);
+    if (lock.has_error()) return lock.error();
+  }
   if (auto made = ensure_private_file(name); made.has_error()) return made.error();
   std::optional<SQLite::Database> database;
   try {
@@ -158,6 +171,19 @@ Result<void> Store::write_now(std::function<Result<void>(SQLite::Database&)> cha
 void Store::post(std::string_view what, std::function<Result<void>(SQLite::Database&)> change) { impl_->writer.add(what, std::move(change)); }
 
 void Store::watch(std::function<void(const std::vector<std::string>& tables)> changed) { impl_->writer.watch(std::move(changed)); }
+int Store::share_lock() const { return impl_->lock.get(); }
+
+asio::awaitable<Result<std::int64_t>> Store::foreign_changes() {
+  // Of the writer's connection: the others of this process only read, so what changed it was another process.
+  auto version = std::make_shared<std::int64_t>(0);
+  std::function<Result<void>(SQLite::Database&)> look = [version](SQLite::Database& db) -> Result<void> {
+    *version = db.execAndGet("PRAGMA data_version").getInt64();
+    return {};
+  };
+  auto looked = co_await write(std::move(look));
+  if (looked.has_error()) co_return looked.error();
+  co_return *version;
+}
 const Histogram& Store::write_latency() const { return impl_->writer.latency(); }
 
 asio::awaitable<Result<void>> Store::backup(std::filesystem::path to) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/handles.hpp"
 #include "base/result.hpp"
 
 namespace berth {
@@ -28,8 +29,9 @@ class Store {
  public:
   // Opens or creates `path` (mode 0600) and migrates it forward; PATH.lock is held until the end, so that one process at a time has the
   // store. Errors: a directory that is missing or not writable, a file that is not a Berth store, a schema newer than this program,
-  // another process that has it. Starts the writer thread.
-  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& path, std::span<const Migration> migrations);
+  // another process that has it. Starts the writer thread. `lock`: that lock, as another process that has the store gave it away
+  // (share_lock); both hold it then, until the last of them has ended.
+  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& path, std::span<const Migration> migrations, FileDescriptor lock = {});
   // Finishes queued writes, then ends the writer thread. Destroy it before the io_contexts whose coroutines may wait for a write.
   ~Store();
 
@@ -53,6 +55,10 @@ class Store {
   // `changed` is called on the writer thread after each commit with the tables that it may have changed, each once. It must be short and must
   // not wait. One watcher; empty: none. When this returns, the one before is not called any more.
   void watch(std::function<void(const std::vector<std::string>& tables)> changed);
+  // The lock, for a process of the same user that is to use the store beside this one.
+  int share_lock() const;
+  // A number that is another one once another process has committed a change.
+  boost::asio::awaitable<Result<std::int64_t>> foreign_changes();
   // How long changes took, from being queued to being on disk (or refused).
   const Histogram& write_latency() const;
 

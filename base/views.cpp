@@ -48,7 +48,7 @@ struct StateTone {
 constexpr StateTone kStateTones[] = {
     {"active", Tone::good},      {"running", Tone::good},    {"ok", Tone::good},     {"superseded", Tone::warning},
     {"starting", Tone::warning}, {"stopping", Tone::warning}, {"expired", Tone::bad}, {"revoked", Tone::bad},
-    {"failed", Tone::bad},       {"dead", Tone::bad}, {"disabled", Tone::bad},    {"stopped", Tone::dim}, {"enabled", Tone::good},
+    {"serving", Tone::good},     {"draining", Tone::warning}, {"failed", Tone::bad},       {"dead", Tone::bad}, {"disabled", Tone::bad},    {"stopped", Tone::dim}, {"enabled", Tone::good},
 };
 
 Cell state_cell(std::string state) {
@@ -293,7 +293,7 @@ std::string key_exceptions(const json& items, Timestamp now, const TextStyle& st
 }
 
 std::string status(const json& record, const TextStyle& style) {
-  return render_fields({{"version", text_of(record, "version")},
+  std::string out = render_fields({{"version", text_of(record, "version")},
                         {"up", human_span(std::chrono::seconds(count_of(record, "uptime_s")))},
                         {"ssh", text_of(record, "ssh_address")},
                         {"web", text_of(record, "web_address")},
@@ -303,6 +303,18 @@ std::string status(const json& record, const TextStyle& style) {
                         {"live sessions", text_of(record, "live_sessions")},
                         {"workspaces running", text_of(record, "workspaces_running")}},
                        style);
+  const auto instances = record.is_object() ? record.find("instances") : record.end();
+  if (instances == record.end() || !instances->is_array() || instances->size() < 2) return out;
+  const auto when = [](const json& item, const char* name) {
+    const Timestamp time = time_of(item, name);
+    return time == Timestamp{} ? std::string() : human_time(time) + " UTC";
+  };
+  Table table({{"BERTHD"}, {"VERSION"}, {"STATE"}, {"CONNECTIONS", Align::right}, {"SINCE"}, {"ENDS BY"}});
+  for (const json& item : *instances) {
+    table.add({"process " + text_of(item, "pid"), text_of(item, "version"), state_cell(text_of(item, "state")), text_of(item, "connections"), when(item, "started_at"),
+               when(item, "ends_by")});
+  }
+  return out + std::string(style.newline) + table.render(style);
 }
 
 }  // namespace berth::views

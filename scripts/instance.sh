@@ -67,6 +67,36 @@ install_programs() {
   fi
 }
 
+# Replaced by upgrades, and still serving what they had: pids of berthds of this instance.
+replaced_berthds() {
+  local pid
+  [ -f "$state/berthd-replaced.pids" ] || return 0
+  while read -r pid; do
+    if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF "$state/bin/berthd "; then echo "$pid"; fi
+  done <"$state/berthd-replaced.pids"
+}
+
+# upgrade_berthd COMMAND…: starts a berthd that takes over from the one that runs, which goes on with the connections that it has.
+upgrade_berthd() {
+  local old new deadline=$((SECONDS + 60))
+  old=$(cat "$state/berthd.pid")
+  { replaced_berthds; echo "$old"; } | sort -u >"$state/berthd-replaced.new"
+  start berthd "$@" --take-over
+  new=$(cat "$state/berthd.pid")
+  until curl -fsS --max-time 5 --unix-socket "$state/admin.sock" http://berth/api/v1/status 2>/dev/null | grep -q "\"pid\":$new,"; do
+    if ! kill -0 "$new" 2>/dev/null || [ $SECONDS -ge $deadline ]; then
+      kill -KILL "$new" 2>/dev/null || true
+      echo "$old" >"$state/berthd.pid"
+      rm -f "$state/berthd-replaced.new"
+      tail -n 5 "$state/log/berthd.log" >&2
+      fail "the new berthd could not take over (its last lines are above); the old one goes on"
+    fi
+    sleep 0.03
+  done
+  mv "$state/berthd-replaced.new" "$state/berthd-replaced.pids"
+  echo "berthd is now process $new; process $old goes on with the connections that it has (berth status)."
+}
+
 # stop PROGRAM SECONDS: SIGTERM, then SIGKILL after SECONDS.
 stop() {
   local program=$1 pid deadline

@@ -19,10 +19,10 @@ constexpr std::size_t kCopyAtOnce = 500;
 
 }  // namespace
 
-asio::awaitable<void> keep_audit_short(auth::Audit& audit, const Clock& clock, const Settings::Audit& settings) {
+asio::awaitable<void> keep_audit_short(auth::Audit& audit, const Clock& clock, const Settings::Audit& settings, const std::atomic<bool>& ended) {
   if (settings.keep.count() == 0) co_return;
   asio::steady_timer timer(co_await asio::this_coro::executor);
-  for (;;) {
+  while (!ended) {
     std::size_t gone = 1;
     while (gone > 0) {
       const Result<std::size_t> cut = co_await audit.cut(clock.now() - settings.keep);
@@ -36,7 +36,7 @@ asio::awaitable<void> keep_audit_short(auth::Audit& audit, const Clock& clock, c
   }
 }
 
-asio::awaitable<void> copy_audit(auth::Audit& audit, Store& store, const Settings::Audit& settings) {
+asio::awaitable<void> copy_audit(auth::Audit& audit, Store& store, const Settings::Audit& settings, const std::atomic<bool>& ended) {
   if (settings.copy_to == "none") co_return;
   const auto to = settings.copy_to == "journald" ? auth::AuditCopy::To::journald : auth::AuditCopy::To::syslog;
   auth::AuditCopy copy(to, auth::AuditCopy::usual_socket(to));
@@ -44,7 +44,7 @@ asio::awaitable<void> copy_audit(auth::Audit& audit, Store& store, const Setting
   asio::steady_timer timer(co_await asio::this_coro::executor);
   std::int64_t sent = audit.head(*reader);
   bool complained = false;
-  for (;;) {
+  while (!ended) {
     timer.expires_after(kCopyInterval);
     co_await timer.async_wait(kTuple);
     if (audit.head(*reader) <= sent) continue;

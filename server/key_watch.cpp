@@ -36,7 +36,7 @@ asio::awaitable<void> KeyWatch::end_due() {
 
 asio::awaitable<void> KeyWatch::run() {
   Timestamp due = key_clock_.next(*reader_);
-  for (;;) {
+  while (!ended_) {
     const Timestamp now = clock_.now();
     if (due != Timestamp{} && due <= now) {
       co_await end_due();

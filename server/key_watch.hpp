@@ -20,6 +20,11 @@ class KeyWatch {
   boost::asio::awaitable<void> run();
   // Keys or policy have changed: look again. On any thread.
   void look_again();
+  // Another berthd does it from now on. On that thread.
+  void end() {
+    ended_ = true;
+    timer_.cancel();
+  }
 
  private:
   boost::asio::awaitable<void> end_due();
@@ -31,6 +36,7 @@ class KeyWatch {
   const Clock& clock_;
   std::unique_ptr<SQLite::Database> reader_;
   boost::asio::steady_timer timer_;
+  bool ended_ = false;
 };
 
 }  // namespace berth::server

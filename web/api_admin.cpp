@@ -30,12 +30,34 @@ asio::awaitable<Result<void>> send_file(ApiCall& call, int file) {
   co_return sent.error();
 }
 
+// What this berthd and, during an upgrade, the others have open.
+std::vector<auth::SessionRecord> live_everywhere(const ApiCall& call) {
+  const auto& sessions = call.lane.services().sessions;
+  std::vector<auth::SessionRecord> rows = sessions.elsewhere(*call.lane.reader);
+  for (auth::SessionRecord& row : sessions.live()) rows.push_back(std::move(row));
+  return rows;
+}
+
+nlohmann::json instances_json(const ApiCall& call) {
+  nlohmann::json items = nlohmann::json::array();
+  if (!call.lane.services().instances) return items;
+  for (const Instance& one : call.lane.services().instances()) {
+    items.push_back({{"pid", one.pid},
+                     {"version", one.version},
+                     {"started_at", time_json(one.started_at)},
+                     {"state", one.draining ? "draining" : "serving"},
+                     {"connections", one.connections},
+                     {"ends_by", time_json(one.until)}});
+  }
+  return items;
+}
+
 }  // namespace
 
 asio::awaitable<ApiReply> get_sessions(ApiCall& call) {
   const auto& sessions = call.lane.services().sessions;
   const std::string user = call.caller.reads_all() ? call.query("user").value_or("") : call.caller.actor.name;
-  const auto rows = call.query_flag("all") ? sessions.history(*call.lane.reader, call.query_number("limit", kDefaultRows, kMaxRows), user) : sessions.live();
+  const auto rows = call.query_flag("all") ? sessions.history(*call.lane.reader, call.query_number("limit", kDefaultRows, kMaxRows), user) : live_everywhere(call);
   nlohmann::json items = nlohmann::json::array();
   for (const auth::SessionRecord& row : rows)
     if (user.empty() || row.user == user) items.push_back(to_json(row));
@@ -45,9 +67,14 @@ asio::awaitable<ApiReply> get_sessions(ApiCall& call) {
 asio::awaitable<ApiReply> delete_session(ApiCall& call) {
   auto& sessions = call.lane.services().sessions;
   const std::string& id = call.params[0];
-  for (const auth::SessionRecord& row : sessions.live()) {
+  for (const auth::SessionRecord& row : live_everywhere(call)) {
     if (row.id != id || (row.user != call.caller.actor.name && !call.caller.is_admin())) continue;
-    const std::size_t ended = sessions.kill(id, "ended by " + call.caller.actor.name);
+    const std::string why = "ended by " + call.caller.actor.name;
+    std::size_t ended = sessions.kill(id, why);
+    if (ended == 0) {
+      sessions.kill_elsewhere(id, why);
+      ended = 1;
+    }
     call.lane.services().audit.note(call.caller.actor, "session.kill", id, "ok");
     co_return json_response({{"ended", ended}});
   }
@@ -68,10 +95,11 @@ asio::awaitable<ApiReply> get_status(ApiCall& call) {
                            {"lanes", call.lane.shared.lanes.size()},
                            {"users", counts.users},
                            {"keys", counts.keys},
-                           {"live_sessions", services.sessions.live().size()},
+                           {"live_sessions", live_everywhere(call).size()},
                            {"workspaces_running", all ? nlohmann::json(running) : nlohmann::json(nullptr)},
                            {"ssh_address", options.ssh_address},
-                           {"web_address", options.web_address}};
+                           {"web_address", options.web_address},
+                           {"instances", instances_json(call)}};
   status.update(box_json());
   co_return json_response(status);
 }

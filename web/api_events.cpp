@@ -155,7 +155,7 @@ asio::awaitable<Result<void>> stream_events(ApiCall& call, std::shared_ptr<Event
   UsagePulse usage(call);
   auto sent = co_await client.send_part(event_text("ready", nlohmann::json::object()));
   auto last = steady_clock::now();
-  while (sent && !call.lane.stopping() && !client.stream.peer_hung_up()) {
+  while (sent && !call.lane.retired() && !client.stream.peer_hung_up()) {
     co_await listener->wait(limits.event_look, limits.event_gather);
     std::uint32_t topics = listener->take();
     if (!filter.allowed((topics & kLoginTopics) != 0)) {

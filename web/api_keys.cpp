@@ -87,8 +87,9 @@ asio::awaitable<ApiReply> get_key_impact(ApiCall& call) {
   if (!key) co_return key.error();
   const auto& services = call.lane.services();
   nlohmann::json sessions = nlohmann::json::array(), browsers = nlohmann::json::array(), addresses = nlohmann::json::array(), others = nlohmann::json::array();
-  for (const auth::SessionRecord& row : services.sessions.live())
-    if (row.key_fingerprint == key->fingerprint || rests_on_key(call, row, *key)) sessions.push_back(to_json(row));
+  for (const auto& rows : {services.sessions.live(), services.sessions.elsewhere(*call.lane.reader)})
+    for (const auth::SessionRecord& row : rows)
+      if (row.key_fingerprint == key->fingerprint || rests_on_key(call, row, *key)) sessions.push_back(to_json(row));
   const std::string current = call.caller.login ? call.caller.login->session.id : std::string();
   for (const auth::WebSession& session : services.logins.list(*call.lane.reader, key->user))
     if (session.key_fingerprint == key->fingerprint) browsers.push_back(to_json(session, current));

@@ -36,7 +36,7 @@ asio::awaitable<Result<void>> Connection::next_head() {
   body_done_ = head.framing == Framing::none;
   chunks_ = {};
   body_by_ = Deadlines::TimePoint::max();
-  keep_open_ = head.keep_alive && !lane.stopping();
+  keep_open_ = head.keep_alive && !last_request();
   co_return Result<void>{};
 }
 
@@ -60,7 +60,7 @@ asio::awaitable<Result<void>> Connection::fill_head() {
         co_return co_await refuse(431, "the header fields are too long");
       if (state == HeadScanner::State::complete) break;
     }
-    if (lane.stopping() && !begun) co_return Error{ErrorKind::closed, "the server is stopping"};
+    if (last_request() && !begun) co_return Error{ErrorKind::closed, "the server is stopping"};
     const Moved moved = stream.try_read(lane.scratch.data(), lane.scratch.size());
     if (moved.kind == Moved::Kind::bytes) {
       in_.append(lane.scratch.data(), moved.bytes);
@@ -159,6 +159,8 @@ asio::awaitable<Result<std::string>> Connection::read_body(std::size_t limit) {
   co_return body;
 }
 
+bool Connection::last_request() const { return lane.stopping() || (lane.retired() && !ssh_login); }
+
 void Connection::append_head(std::string& out, const Response& response) {
   append_status_line(out, response.status);
   append_field(out, "Date", http_date());
@@ -169,7 +171,7 @@ void Connection::append_head(std::string& out, const Response& response) {
 }
 
 asio::awaitable<Result<void>> Connection::send(Response response) {
-  if (!body_done_ || lane.stopping()) keep_open_ = false;
+  if (!body_done_ || last_request()) keep_open_ = false;
   lane.counters.count_response(response.status);
   std::string out;
   out.reserve(512 + response.body.size());

@@ -55,6 +55,8 @@ class Connection {
 
   // After the answer: shall there be another request?
   bool keeps_open() const { return keep_open_; }
+  // The next one is for another berthd, or for none. (A command that the gateway runs has this connection only.)
+  bool last_request() const;
   void close_after_this() { keep_open_ = false; }
   bool idle() const { return idle_; }  // between two requests
   // Sends the end of stream and reads what the client still sends for a moment, so that the answer is not lost to a reset.

@@ -170,7 +170,7 @@ std::size_t Exchange::take_body(std::string_view data, std::string& decoded) {
 asio::awaitable<Result<void>> Exchange::send_head() {
   body_left_ = response_.content_length;
   decode_ = response_.framing == Framing::chunked && client_minor_ == 0;
-  if (response_.framing == Framing::until_close || decode_ || lane_.stopping()) client_.close_after_this();
+  if (response_.framing == Framing::until_close || decode_ || client_.last_request()) client_.close_after_this();
   ProxyResponse rewrite;
   rewrite.prefix = plan_.prefix;
   rewrite.host = plan_.upstream_host;

@@ -107,9 +107,9 @@ void LaneServer::listen(FileDescriptor listener, Listening what, bool secure) {
 
 asio::awaitable<void> LaneServer::accept_loop(std::shared_ptr<asio::posix::stream_descriptor> listener, Listening what, bool secure) {
   asio::steady_timer pause(lane.io);
-  while (!stopping_) {
+  while (!retired_) {
     auto [error] = co_await listener->async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
-    if (error || stopping_) break;
+    if (error || retired_) break;
     for (int i = 0; i < kAcceptsPerWakeup; ++i) {
       sockaddr_storage address{};
       socklen_t size = sizeof address;
@@ -216,13 +216,18 @@ void LaneServer::begin_stop() {
   stopping_ = true;
   house_timer_.cancel();
   second_timer_.cancel();
+  retire();
+}
+
+void LaneServer::retire() {
+  retired_ = true;
   for (EventListener* listener : listeners) listener->wake();
   for (const auto& listener : listeners_) {
     boost::system::error_code ignored;
     listener->close(ignored);
   }
   for (Connection* connection = first_; connection; connection = connection->next_)
-    if (connection->idle()) connection->stream.close();
+    if (connection->idle() && connection->last_request()) connection->stream.close();
 }
 
 asio::awaitable<bool> LaneServer::drain(std::chrono::steady_clock::time_point patience, std::chrono::steady_clock::time_point give_up) {

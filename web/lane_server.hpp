@@ -60,6 +60,7 @@ class LaneServer {
   const WebLimits& limits() const { return shared.options.limits; }
   const WebServices& services() const { return shared.services; }
   bool stopping() const { return stopping_; }
+  bool retired() const { return retired_; }  // another berthd takes the next request
 
   void listen(FileDescriptor listener, Listening what, bool secure);
   void serve_ssh(FileDescriptor socket, SshLogin login);  // WebServer::serve_ssh
@@ -71,6 +72,7 @@ class LaneServer {
   void end_shares_everywhere();
 
   // Called on this lane.
+  void retire();
   void begin_stop();
   // Waits for requests under way until `patience`, closes what is left, waits until `give_up` for that to end. Has all ended?
   boost::asio::awaitable<bool> drain(std::chrono::steady_clock::time_point patience, std::chrono::steady_clock::time_point give_up);
@@ -93,7 +95,7 @@ class LaneServer {
   boost::asio::steady_timer house_timer_, second_timer_;
   Connection* first_ = nullptr;  // open connections
   std::size_t open_ = 0, running_ = 0;
-  bool stopping_ = false;
+  bool stopping_ = false, retired_ = false;
 };
 
 }  // namespace berth::web

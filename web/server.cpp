@@ -150,6 +150,16 @@ void WebServer::serve_ssh(Lane& lane, FileDescriptor socket, SshLogin login) {
     if (&server->lane == &lane) return server->serve_ssh(std::move(socket), std::move(login));
 }
 
+void WebServer::retire() {
+  for (const auto& server : impl_->shared.lanes) asio::post(server->executor(), [lane = server.get()] { lane->retire(); });
+}
+
+std::int64_t WebServer::connections() const {
+  std::int64_t all = 0;
+  for (const auto& server : impl_->shared.lanes) all += server->counters.connections.get();
+  return all;
+}
+
 asio::awaitable<void> WebServer::shutdown(std::chrono::milliseconds drain) {
   impl_->stopping = true;
   bool clean = true;

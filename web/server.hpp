@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/handles.hpp"
 #include "base/lane.hpp"
 #include "base/result.hpp"
@@ -87,6 +88,17 @@ struct WebOptions {
   std::string ssh_command() const { return "ssh " + (ssh_port == 22 ? std::string() : "-p " + std::to_string(ssh_port) + " ") + host_name; }
 };
 
+// One of the berthds that serve this site: during an upgrade there are several.
+struct Instance {
+  std::string instance;
+  std::int64_t pid = 0;
+  std::string version;
+  Timestamp started_at{};
+  bool draining = false;         // it was replaced, and serves what it has
+  std::int64_t connections = 0;  // by SSH and HTTP
+  Timestamp until{};             // draining: when it ends what is left then
+};
+
 // What the handlers use. All must outlive the server.
 struct WebServices {
   Store& store;
@@ -105,6 +117,8 @@ struct WebServices {
   std::function<std::string()> more_metrics;
   const workspaces::UsageHistory* usage = nullptr;  // none: event streams tell no figures
   workspaces::EnvBuilds* environments = nullptr;  // null: the API answers that there are none
+  // All berthds that serve this site, the one that answers first; may be empty. Called on any lane.
+  std::function<std::vector<Instance>()> instances;
   auth::HostKeys* host_keys = nullptr;  // none: the API has no host keys to show
   auth::Authorities* authorities = nullptr;
 };
@@ -129,6 +143,11 @@ class WebServer {
   // The API for somebody who has logged in by SSH: `socket` is one end of a pair of connected Unix sockets, the other end is a command's. Call
   // on `lane`'s thread; a lane that serves nothing else closes it.
   void serve_ssh(Lane& lane, FileDescriptor socket, SshLogin login);
+
+  // Another berthd serves from now on: stops accepting, and closes connections as soon as no request is under way on them. What is under way goes on.
+  void retire();
+  // Open now, over all lanes.
+  std::int64_t connections() const;
 
   // Stops accepting on every lane, closes idle connections, waits at most `drain` for requests under way, then closes what is left. Await it
   // on any lane while all lanes still run. Afterwards the server may be destroyed.

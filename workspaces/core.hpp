@@ -25,6 +25,8 @@ class Core {
   // Everything below: on lane 0.
   boost::asio::awaitable<Result<void>> start();
   void shutdown();
+  void retire();
+  void send_agents_on();
   void watch(std::function<void(const std::string& user)> changed) { watcher_ = std::move(changed); }
   // When it succeeds, the link is in the lane's table (posted there before the caller can be told). `report` may be called
   // until it returns.
@@ -80,7 +82,7 @@ class Core {
   MakeLink make_link_;
   std::map<WorkspaceId, EntryPtr> entries_;
   std::uint64_t last_serial_ = 0;
-  bool synchronized_ = false, shut_down_ = false;
+  bool synchronized_ = false, shut_down_ = false, retired_ = false;
   Changes synchronized_changed_;
   std::function<void(const std::string& user)> watcher_;
 };

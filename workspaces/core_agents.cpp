@@ -22,7 +22,26 @@ asio::awaitable<void> pause_for(milliseconds time) {
 }
 }  // namespace
 
+void Core::retire() {
+  retired_ = true;
+  for (const auto& [id, entry] : entries_) {
+    if (entry->listener) entry->listener->give_up();
+    entry->changed.notify();
+  }
+}
+
+void Core::send_agents_on() {
+  for (const auto& [id, entry] : entries_) {
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+      asio::post(lanes_[lane]->io, [this, id = id, lane] {
+        if (const auto* found = links_[lane].find(id)) found->link->dial_another();
+      });
+    }
+  }
+}
+
 Result<void> Core::listen(const EntryPtr& entry, const std::string& directory) {
+  if (retired_) return {};  // the new berthd does
   if (directory.empty()) return Error{ErrorKind::protocol, "the workspace service named no folder for the agent"};
   const std::string path = directory + "/agent.sock";
   if (entry->listener && entry->listener->path() == path && ::access(path.c_str(), F_OK) == 0) return {};
@@ -131,6 +150,7 @@ asio::awaitable<Result<void>> Core::wait_for_link(EntryPtr entry, std::size_t la
   if (entry->links[lane] == 0) tell(entry, "Waiting for your workspace to answer");
   while (entry->links[lane] == 0) {
     if (shut_down_) co_return Error{ErrorKind::unavailable, "the gateway is stopping; connect again in a moment"};
+    if (retired_) co_return Error{ErrorKind::unavailable, "the gateway was upgraded since you connected; connect again"};
     if (entry->pid == 0) {
       const std::string why = entry->status.detail;
       co_return Error{ErrorKind::unavailable, "your workspace ended while it was starting" + (why.empty() ? "" : ": " + why)};

@@ -87,11 +87,13 @@ asio::awaitable<void> EnvBuilds::run(Lane* lane, std::shared_ptr<Job> job, auth:
     if (!event.is_null()) asio::post(lane->io, [job, event = std::move(event)]() mutable { job->add(std::move(event)); });
   };
   Outcome outcome = Error{ErrorKind::internal, "the gateway failed; its log says why"};
+  ++running_;
   try {
     outcome = co_await act(std::move(actor), std::move(request), events);
   } catch (const std::exception& error) {
     log_error("environments.exception", {{"error", error.what()}});
   }
+  --running_;
   asio::post(lane->io, [job, outcome = std::move(outcome)]() mutable { job->finish(std::move(outcome)); });
 }
 

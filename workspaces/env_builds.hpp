@@ -1,6 +1,7 @@
 // Conda environments as berthd sees them: plans, installs and switches, through the keeper. The work is done on lane 0; a Job tells the
 // caller's lane how it goes and outlives a caller that leaves.
 #pragma once
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -44,6 +45,7 @@ class EnvBuilds {
   void shutdown() { keeper_->close(); }
 
   auth::Environments& rows() { return rows_; }
+  bool busy() const { return running_ > 0; }  // from any thread
 
   enum class Act { plan, check, install, verify, rollback, set_default, remove, collect };
   struct Request {
@@ -83,6 +85,7 @@ class EnvBuilds {
   std::unique_ptr<SQLite::Database> reader_;
   std::unique_ptr<KeeperLink> keeper_;
   std::map<std::string, Plan> plans_;
+  std::atomic<int> running_{0};
 };
 
 // Where the files of a lock lie in a workspace.

@@ -85,6 +85,8 @@ class ManagerImpl final : public Manager {
   }
   asio::awaitable<Result<void>> start() override { co_return co_await core_.start(); }
   void shutdown() override { core_.shutdown(); }
+  void retire() override { core_.retire(); }
+  void send_agents_on() override { core_.send_agents_on(); }
   void watch(std::function<void(const std::string& user)> changed) override { core_.watch(std::move(changed)); }
 
   asio::awaitable<Result<Jupyter>> jupyter(Lane& lane, WorkspaceId id, Progress progress) override {

@@ -63,6 +63,10 @@ class Manager {
   virtual bool keeper_connected() const = 0;
   // Stops listening; workspaces go on running.
   virtual void shutdown() = 0;
+  // Another berthd serves from now on: stops listening and leaves the agents' sockets to it; links that are there stay. On lane 0.
+  virtual void retire() {}
+  // It listens now: tells every agent to dial it. On lane 0, after retire().
+  virtual void send_agents_on() {}
 };
 
 struct ManagerOptions {

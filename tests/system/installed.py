@@ -73,7 +73,7 @@ class Installed(unittest.TestCase):
         self.addCleanup(shutil.rmtree, folder, True)
         for unit in UNITS:
             text = (self.root / "usr/lib/systemd/system" / unit).read_text()
-            (folder / unit).write_text(text.replace("ExecStart=/usr", f"ExecStart={self.root}/usr"))
+            (folder / unit).write_text(re.sub(r"^(Exec\w+=)/usr", rf"\1{self.root}/usr", text, flags=re.M))
         return folder
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")

@@ -104,6 +104,47 @@ TEST_F(SessionsTest, LeftoversAreClosedAtStart) {
   EXPECT_EQ(reader->execAndGet("SELECT count(*) FROM sessions WHERE closed_at = 0").getInt(), 0);
 }
 
+// An upgrade: two processes have sessions in one store.
+TEST_F(SessionsTest, OneSeesAndEndsWhatTheOtherHasOpen) {
+  Sessions old(*store, clock, "old"), fresh(*store, clock, "fresh");
+  SessionRecord record;
+  record.user = "ada";
+  record.kind = "connection";
+  const auto theirs = old.open(record, io.get_executor(), nullptr), ours = fresh.open(record, io.get_executor(), nullptr);
+  settle();
+  ASSERT_EQ(fresh.elsewhere(*reader).size(), 1u);
+  EXPECT_EQ(fresh.elsewhere(*reader)[0].id, theirs->record().id);
+  EXPECT_EQ(old.elsewhere(*reader)[0].id, ours->record().id);
+  theirs->bytes_in = 70;
+  old.save_counters();
+  settle();
+  EXPECT_EQ(fresh.elsewhere(*reader)[0].bytes_in, 70u);
+  fresh.kill_elsewhere(theirs->record().id, "ended by root");
+  settle();
+  EXPECT_TRUE(fresh.asked_to_end(*reader).empty());
+  EXPECT_EQ(old.asked_to_end(*reader), (std::vector<std::pair<std::string, std::string>>{{theirs->record().id, "ended by root"}}));
+  old.close(theirs, "killed");
+  old.save_counters();
+  settle();
+  EXPECT_TRUE(old.asked_to_end(*reader).empty());
+  EXPECT_TRUE(fresh.elsewhere(*reader).empty());
+}
+
+TEST_F(SessionsTest, LeftoversOfThoseThatRunStayOpen) {
+  Sessions killed(*store, clock, "killed"), alive(*store, clock, "alive"), fresh(*store, clock, "fresh");
+  SessionRecord record;
+  record.user = "ada";
+  const auto a = killed.open(record, io.get_executor(), nullptr), b = alive.open(record, io.get_executor(), nullptr);
+  settle();
+  ASSERT_TRUE(fresh.close_leftovers({"alive"}).has_value());
+  ASSERT_EQ(fresh.elsewhere(*reader).size(), 1u);
+  EXPECT_EQ(fresh.elsewhere(*reader)[0].id, b->record().id);
+  fresh.close_rows_of("alive");
+  settle();
+  EXPECT_TRUE(fresh.elsewhere(*reader).empty());
+  EXPECT_EQ(fresh.history(*reader, 10).size(), 2u);
+}
+
 TEST_F(SessionsTest, AnOrderlyEndClosesWhatIsOpen) {
   const auto session = open("ada", "shell");
   sessions.reset();

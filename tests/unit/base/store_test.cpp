@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/histogram.hpp"
+#include "tests/support/run.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace berth {
@@ -106,6 +107,25 @@ TEST_F(StoreTest, IsPrivateAndHeldByOneProcess) {
   ASSERT_TRUE(second.has_error());
   EXPECT_EQ(second.error().kind, ErrorKind::conflict);
   EXPECT_EQ(second.error().message, "another berthd (process " + std::to_string(::getpid()) + ") already uses " + path.string());
+}
+
+// Two processes by consent: the lock is held until both have gone, and each hears of the other's changes only.
+TEST_F(StoreTest, ASecondThatIsGivenTheLock) {
+  auto first = open_store(path);
+  auto second = Store::open(path, kFirst, FileDescriptor(::dup(first->share_lock())));
+  ASSERT_TRUE(second.has_value()) << second.error().message;
+  const auto changes = [](Store& store) { return run_coroutine(store.foreign_changes()).value(); };
+  const std::int64_t before = changes(*first);
+  ASSERT_TRUE(first->write_now(insert(1)).has_value());
+  EXPECT_EQ(changes(*first), before);
+  ASSERT_TRUE((*second)->write_now(insert(2)).has_value());
+  EXPECT_NE(changes(*first), before);
+  EXPECT_EQ(first->open_reader()->execAndGet("SELECT count(*) FROM t").getInt(), 2);
+  first.reset();
+  EXPECT_EQ(Store::open(path, kFirst).error().kind, ErrorKind::conflict);
+  EXPECT_EQ(Store::open(dir.path() / "other.db", kFirst, FileDescriptor(::dup((*second)->share_lock()))).error().kind, ErrorKind::conflict);
+  second->reset();
+  EXPECT_TRUE(Store::open(path, kFirst).has_value());
 }
 
 TEST_F(StoreTest, ReadersCannotWrite) {
