@@ -54,7 +54,6 @@ def resident(pid):
     return int(next(line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
 
-@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory would be measured")
 def test_a_stopped_client_costs_little_memory(ada, box):
     """A client with 100 channels, a program writing on each without end, is stopped: berthd grows by less than 20 MB, and serves others."""
     pid = box.pid("berthd")
@@ -70,7 +69,7 @@ def test_a_stopped_client_costs_little_memory(ada, box):
             same, seen[0] = now == seen[0], now
             return same
         wait_until(steady, "nothing flows any more", timeout=120, every=0.5)
-        assert resident(pid) - before < 20_000_000
+        assert resident(pid) - before < 20_000_000 * (10 if SANITIZED else 1)  # a sanitizer keeps books of its own
         assert ada.run("echo served") == "served"
     finally:
         client.kill()
