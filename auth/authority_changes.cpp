@@ -140,7 +140,7 @@ std::vector<StoredRevocation> Authorities::revocations(SQLite::Database& reader,
 asio::awaitable<Result<Authority>> Authorities::add(Actor actor, std::string name, std::string public_key, std::vector<std::string> principals) {
   if (actor.role != Role::admin) co_return only_admins();
   if (std::string why = check_name(name); !why.empty()) co_return Error{ErrorKind::invalid, std::move(why)};
-  if (principals.empty()) principals.push_back("%u");
+  if (principals.empty()) principals.emplace_back("%u");
   if (principals.size() > kMostPrincipals) co_return Error{ErrorKind::too_large, "an authority has at most 256 rules for principals"};
   for (const std::string& rule : principals) {
     if (std::string why = check_principal_rule(rule); !why.empty()) co_return Error{ErrorKind::invalid, std::move(why)};
