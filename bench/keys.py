@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-import re
 import signal
 import socket
 import sqlite3
@@ -15,6 +14,7 @@ import time
 import paramiko
 
 from berthbox import Box, gone, wait_until
+from reference import pss_kib
 
 USERS, KEYS_PER_USER = 100_000, 3
 
@@ -94,7 +94,7 @@ class Side:
             transport.close()
 
     def memory(self):
-        return int(re.search(r"^Pss:\s+(\d+)", open(f"/proc/{self.box.pid('berthd')}/smaps_rollup").read(), re.M).group(1)) / 1024
+        return pss_kib(self.box.pid("berthd")) / 1024
 
 
 def measure(rounds):

@@ -20,6 +20,7 @@ import aiohttp
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tests/e2e/web")]
 from berthbox import Box, free_ports, wait_until  # noqa: E402
+from reference import below, pss_kib  # noqa: E402
 from portal import CHROMIUM, FLAGS, INSECURE, enter  # noqa: E402
 from playwright.sync_api import Error as BrowserError, sync_playwright  # noqa: E402
 
@@ -112,24 +113,6 @@ backend app
 backend echo
   server one 127.0.0.1:{echo}
 """
-
-
-def family(pid):
-    """The process and its descendants."""
-    found, todo = [pid], [pid]
-    while todo:
-        for task in pathlib.Path(f"/proc/{todo.pop()}/task").iterdir():
-            below = [int(child) for child in (task / "children").read_text().split()]
-            found += below
-            todo += below
-    return found
-
-
-def memory_kib(pids):
-    total = 0
-    for pid in pids:
-        total += int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1))
-    return total
 
 
 class Site:
@@ -295,10 +278,10 @@ class WebBench:
         def run(site):
             warm = subprocess.Popen([self.load, "idle", str(site.port), site.echo, site.cookie, "20"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert warm.stdout.readline() == b"ready\n", site.name
-            before = memory_kib(family(site.pid))
+            before = sum(map(pss_kib, [site.pid, *below(site.pid)]))
             many = subprocess.Popen([self.load, "idle", str(site.port), site.echo, site.cookie, str(IDLE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert many.stdout.readline() == b"ready\n", site.name
-            after = memory_kib(family(site.pid))
+            after = sum(map(pss_kib, [site.pid, *below(site.pid)]))
             for process in (warm, many):
                 process.communicate()
             return (after - before) / IDLE

@@ -21,6 +21,12 @@ SANITIZED = PRESET in ("asan", "tsan")
 REPORTS = ("WARNING: ThreadSanitizer", "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 
 
+def resident(pid):
+    """The resident memory of a process in bytes."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) << 10
+
+
 def wait_until(condition, what, timeout=20.0, every=0.05):
     """Waits until condition() is true and answers its value; fails with `what` after `timeout` seconds."""
     pause = threading.Event()

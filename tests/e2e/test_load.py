@@ -1,7 +1,6 @@
 """Many channels on one connection, and a client that stops reading."""
 
 import asyncio
-import pathlib
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import sys
 import asyncssh
 import pytest
 
-from berthbox import SANITIZED, wait_until
+from berthbox import SANITIZED, resident, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -47,11 +46,6 @@ async def run():
     await asyncio.sleep(3600)
 asyncio.run(run())
 """
-
-
-def resident(pid):
-    """The resident memory of a process in bytes."""
-    return int(next(line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
 
 def test_a_stopped_client_costs_little_memory(ada, box):

@@ -17,7 +17,7 @@ import websockets
 from websockets.exceptions import ConnectionClosed
 from yarl import URL
 
-from berthbox import ROOT, wait_until
+from berthbox import ROOT, resident, wait_until
 from portal import INSECURE, copy_tree, enter, run_async
 
 HTTP, WS = "/w/ada/main/port/8301", "/w/ada/main/port/8302"
@@ -145,10 +145,6 @@ def test_uploads(visit):
 
 def peak(pid):
     return int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) << 10
-
-
-def resident(pid):
-    return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) << 10
 
 
 def test_bulk_in_constant_memory(visit, box):
