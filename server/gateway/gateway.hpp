@@ -21,7 +21,9 @@ class Gateway {
   boost::asio::awaitable<void> accept_loop(ServerLane& lane, std::shared_ptr<boost::asio::ip::tcp::acceptor> acceptor);
 
   // For connections accepted from now on. From any thread.
-  void use(std::shared_ptr<const ssh::ServerOptions> ssh_options) { ssh_options_.store(std::move(ssh_options)); }
+  void use(std::shared_ptr<const ssh::ServerOptions> ssh_options) {
+    ssh_options_.exchange(std::move(ssh_options))->superseded->store(true, std::memory_order_release);
+  }
 
   // Connections alive now, over all lanes.
   int connections() const { return connections_.load(std::memory_order_relaxed); }

@@ -30,6 +30,7 @@ void Connection::on_kex_init(std::string_view payload) {
 }
 
 void Connection::announce_host_keys() {
+  if (options_->superseded->load(std::memory_order_acquire)) return;
   WireWriter packet(kMsgGlobalRequest);
   packet.string("hostkeys-00@openssh.com").boolean(false);
   for (const PublicKey& key : transport_->identity().public_keys()) packet.string(key.blob);

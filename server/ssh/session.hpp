@@ -31,6 +31,9 @@ struct ServerOptions {
   std::vector<std::string> host_keys;
   // More of them, named to clients (hostkeys-00@openssh.com) and proven, but not used in key exchange.
   std::vector<std::string> announced_keys;
+  // Set once others are used for new connections. A login that began with these names no keys then: the list is old, and a client
+  // that had learned a newer key by another connection would forget it.
+  std::shared_ptr<std::atomic<bool>> superseded = std::make_shared<std::atomic<bool>>(false);
   std::string software_version = "Berth_0.1";
   std::chrono::seconds login_grace{120};
   std::chrono::seconds keepalive_interval{30};  // 0: off

@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 PRESET = os.environ.get("BERTH_PRESET", "release")
 SANITIZED = PRESET in ("asan", "tsan")
+STARTED = []  # what Client.popen has started; ended at the end of each test that has not done so
 REPORTS = ("WARNING: ThreadSanitizer", "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 
 
@@ -112,7 +113,9 @@ class Client:
         kw.setdefault("stdin", subprocess.PIPE)
         kw.setdefault("stdout", subprocess.PIPE)
         kw.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen(self.argv(*args), **kw)
+        process = subprocess.Popen(self.argv(*args), **kw)
+        STARTED.append(process)
+        return process
 
     def tool(self, *argv, timeout=300, check=True, **kw):
         """Runs scp, sftp, rsync or git with this user's ssh."""

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from berthbox import Box
+from berthbox import STARTED, Box
 
 _names = itertools.count(1)
 
@@ -42,6 +42,18 @@ def new_user(box):
     yield make
     for client in made:
         box.berth("user", "remove", client.user, check=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open():
+    """A client that a failed test left behind would fail others: those that count what is open, and those that wait for its end."""
+    before = len(STARTED)
+    yield
+    for process in STARTED[before:]:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    del STARTED[before:]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -51,6 +51,9 @@ def test_a_rotation_without_a_warning(box, ada, known):
     echo(ada, known, "before")
     old = next(key for key in keys(box) if key["type"] == "ed25519")
     live = ada.popen(*SAFE, "-o", f"UserKnownHostsFile={known}", "box", "cat")
+    live.stdin.write(b"here\n")
+    live.stdin.flush()
+    assert live.stdout.readline() == b"here\n"  # logged in before the rotation
     new = box.berth("hostkey", "rotate", "ed25519", "--overlap", "1d")
     assert new["state"] == "next" and len(keys(box)) == 3
     assert box.berth("hostkey", "rotate", "ed25519", check=False).returncode == 5

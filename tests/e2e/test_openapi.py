@@ -44,6 +44,8 @@ def test_the_server_does_what_it_says(box, admin):
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {admin}", "--tls-verify", "false",
          "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--max-time", "60", "--seed", "1", "--request-timeout", "30",
-         "--continue-on-failure", "--no-shrink", *left_out],
+         "--continue-on-failure", "--no-shrink",
+         # How quickly values are made up says something of the machine, not of the server.
+         "--suppress-health-check", "all", *left_out],
         capture_output=True, text=True, timeout=280, cwd=box.dir)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <boost/asio/read.hpp>
+#include <fstream>
 #include <random>
 
+#include "base/encoding.hpp"
 #include "server/ssh/wire.hpp"
 #include "tests/unit/ssh/test_server.hpp"
 
@@ -256,6 +258,30 @@ TEST_F(OpenSsh, LearnsAnnouncedHostKeys) {
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 5) << algorithm << "\n" << text << again.err;
     EXPECT_EQ(run(second).out, "two\n");
   }
+}
+
+// A login that began before a rotation and ended after it: it is told nothing, and the next one is.
+TEST_F(OpenSsh, ALoginDuringARotationForgetsNoKey) {
+  auto options = std::make_shared<ServerOptions>();
+  options->host_keys = {generate_host_key("ed25519").value()};
+  TestServer rotating({blob}, options);
+  const std::string known = directory / "known_newer";
+  const std::string host = "[127.0.0.1]:" + std::to_string(rotating.port());
+  const auto line = [&](const std::string& private_key) {
+    const PublicKey half = public_half(private_key).value();
+    return host + " " + half.type + " " + base64_encode(half.blob) + "\n";
+  };
+  const std::string both = line(options->host_keys.front()) + line(generate_host_key("ed25519").value());
+  const std::vector<std::string> command = {"ssh", "-F", "/dev/null", "-o", "IdentityAgent=none", "-o", "BatchMode=yes", "-i", key, "-p", std::to_string(rotating.port()),
+                                            "-l", "ada", "-o", "UserKnownHostsFile=" + known, "-o", "UpdateHostKeys=yes", "-o", "HashKnownHosts=no", "-o",
+                                            "StrictHostKeyChecking=yes", "127.0.0.1", "echo yes"};
+  options->superseded->store(true);
+  std::ofstream(known) << both;
+  EXPECT_EQ(run(command).out, "yes\n");
+  EXPECT_EQ(read_file(known), both);
+  options->superseded->store(false);
+  EXPECT_EQ(run(command).out, "yes\n");
+  EXPECT_EQ(read_file(known), line(options->host_keys.front()));
 }
 
 TEST_F(OpenSsh, AnUnknownKeyIsRefusedAndTheSecondOfTwoWorks) {
