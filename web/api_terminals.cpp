@@ -138,21 +138,18 @@ asio::awaitable<ApiReply> get_terminal(ApiCall& call) {
   client.close_after_this();
   lane.counters.count_response(101);
   const auto presence = lane.presences.find_or_open(call.caller.login->session, wish->workspace, {}, client.peer.label());
-  const Presences::Use use(presence, client.stream);
-  auto killed = std::make_shared<bool>(false);
-  auto alive = std::make_shared<bool>(true);
-  auto live = lane.services().sessions.open(row_of(call, *wish), lane.executor(), [killed, alive, &client](const std::string&) {
-    *killed = true;
-    if (*alive) client.stream.close();
-  });
-  const TerminalGuards guards{killed, [&lane, cookie = call.caller.cookie] { return lane.services().logins.check(*lane.reader, cookie).has_value(); }};
+  auto end = std::make_shared<TerminalEnd>();
+  end->act = [&client] { client.stream.close(); };
+  const Presences::Use use(presence, client.stream, [end] { end->now(); });
+  auto live = lane.services().sessions.open(row_of(call, *wish), lane.executor(), [end](const std::string&) { end->now(); });
+  const auto still_valid = [&lane, cookie = call.caller.cookie] { return lane.services().logins.check(*lane.reader, cookie).has_value(); };
   std::string outcome = "left";
   // The login may have ended between its check and the row that a revocation would have found.
-  if (guards.still_valid()) {
+  if (still_valid()) {
     const auto sent = co_await client.stream.write(answer);
-    if (sent) outcome = co_await serve_terminal_page(lane, client, *wish, guards, live);
+    if (sent) outcome = co_await serve_terminal_page(lane, client, *wish, end, still_valid, live);
   }
-  *alive = false;
+  end->act = nullptr;
   lane.services().sessions.close(live, outcome);
   client.stream.close();
   co_return std::nullopt;

@@ -28,6 +28,7 @@ asio::awaitable<Result<void>> Connection::next_head() {
   head.fields.clear();
   auto filled = co_await fill_head();
   idle_ = false;
+  served_ = true;
   if (!filled) co_return filled.error();
   ++lane.counters.requests;
   body_bytes_read = 0;
@@ -45,7 +46,7 @@ asio::awaitable<Result<void>> Connection::fill_head() {
   const WebLimits& limits = lane.limits();
   HeadScanner scanner;
   bool begun = false;
-  stream.read_within(limits.idle);
+  stream.read_within(last_request() ? limits.last_request : limits.idle);
   idle_ = true;
   while (true) {
     if (!in_.empty()) {
@@ -60,13 +61,13 @@ asio::awaitable<Result<void>> Connection::fill_head() {
         co_return co_await refuse(431, "the header fields are too long");
       if (state == HeadScanner::State::complete) break;
     }
-    if (last_request() && !begun) co_return Error{ErrorKind::closed, "the server is stopping"};
     const Moved moved = stream.try_read(lane.scratch.data(), lane.scratch.size());
     if (moved.kind == Moved::Kind::bytes) {
       in_.append(lane.scratch.data(), moved.bytes);
       continue;
     }
     if (moved.kind != Moved::Kind::blocked) co_return Error{ErrorKind::closed, "the client left"};
+    if (!begun && last_request() && (served_ || lane.stopping())) co_return Error{ErrorKind::closed, "the server is stopping"};
     if (in_.empty()) {
       std::string().swap(in_);
       stream.shrink();
@@ -157,6 +158,12 @@ asio::awaitable<Result<std::string>> Connection::read_body(std::size_t limit) {
     if (body.size() > limit || body_bytes_read > 8 * limit + 1024) co_return too_large;
   }
   co_return body;
+}
+
+void Connection::retire() {
+  if (!idle_ || !last_request()) return;
+  if (lane.stopping() || (served_ && stream.idle_and_alive())) stream.close();
+  else stream.read_within(lane.limits().last_request);
 }
 
 bool Connection::last_request() const { return lane.stopping() || (lane.retired() && !ssh_login); }

@@ -58,7 +58,8 @@ class Connection {
   // The next one is for another berthd, or for none. (A command that the gateway runs has this connection only.)
   bool last_request() const;
   void close_after_this() { keep_open_ = false; }
-  bool idle() const { return idle_; }  // between two requests
+  // Another berthd serves from now on, or none: ends now if that takes no request from anybody, else after the next one.
+  void retire();
   // Sends the end of stream and reads what the client still sends for a moment, so that the answer is not lost to a reset.
   boost::asio::awaitable<void> linger_close();
   // Bytes that came after an upgrade request's head.
@@ -80,7 +81,9 @@ class Connection {
   std::uint64_t body_left_ = 0;
   Deadlines::TimePoint body_by_ = Deadlines::TimePoint::max();  // of a body that is read as a whole
   ChunkScanner chunks_;
-  bool body_done_ = true, keep_open_ = true, idle_ = true, continue_sent_ = false, chunked_out_ = false;
+  bool idle_ = true;      // between two requests
+  bool served_ = false;   // has had one
+  bool body_done_ = true, keep_open_ = true, continue_sent_ = false, chunked_out_ = false;
   Connection *previous_ = nullptr, *next_ = nullptr;  // in the lane's list
 };
 

@@ -12,8 +12,8 @@ constexpr int kMaxInterimResponses = 16;
 
 asio::awaitable<void> yield() { co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable); }
 
-// One direction of a WebSocket.
-asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, std::atomic<std::uint64_t>& count) {
+// One direction of a WebSocket. `half`: the other one has ended; a peer that then says nothing for long is not waited for.
+asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, std::atomic<std::uint64_t>& count, bool& half) {
   std::size_t in_one_go = 0;
   while (true) {
     const Moved got = from.try_read(lane.scratch.data(), lane.scratch.size());
@@ -25,10 +25,13 @@ asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, s
       continue;
     }
     if (got.kind == Moved::Kind::end) {
+      half = true;
+      to.read_within(lane.limits().half_open);
       co_await to.finish_writing();
       co_return Result<void>{};
     }
     if (got.kind == Moved::Kind::broken) break;
+    if (half) from.read_within(lane.limits().half_open);
     count.fetch_add(got.bytes, std::memory_order_relaxed);
     auto written = co_await write_scratch(to, {lane.scratch.data(), got.bytes});
     if (!written) break;
@@ -95,6 +98,7 @@ asio::awaitable<Result<void>> Exchange::download() {
   if (!uploaded_) {
     client_.close_after_this();
     client_.stream.stop_reading();
+    upstream_.close();  // it may have stopped reading: upload() is not to wait for that
   }
   reusable_ = done && uploaded_ && body_done_ && response_.keep_alive && response_.framing != Framing::until_close && response_.status != 101 && head_size_ == in_.size();
   co_return done;
@@ -247,8 +251,9 @@ asio::awaitable<Result<void>> Exchange::tunnel() {
   upstream_.no_read_deadline();
   ++lane_.counters.websockets;
   auto executor = co_await asio::this_coro::executor;
-  auto in = asio::co_spawn(executor, pump(lane_, client_.stream, upstream_, live_.bytes_in), asio::deferred);
-  auto back = asio::co_spawn(executor, pump(lane_, upstream_, client_.stream, live_.bytes_out), asio::deferred);
+  bool half = false;
+  auto in = asio::co_spawn(executor, pump(lane_, client_.stream, upstream_, live_.bytes_in, half), asio::deferred);
+  auto back = asio::co_spawn(executor, pump(lane_, upstream_, client_.stream, live_.bytes_out, half), asio::deferred);
   co_await asio::experimental::make_parallel_group(std::move(in), std::move(back)).async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
   --lane_.counters.websockets;
   co_return Result<void>{};

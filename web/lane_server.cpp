@@ -208,6 +208,7 @@ asio::awaitable<void> LaneServer::each_second() {
     if (error) continue;
     counters.loop_lag.observe(std::chrono::steady_clock::now() - second_timer_.expiry());
     end_shares();  // by their time, their key or an account
+    presences.end_expired(services().clock.now());
   }
   --running_;
 }
@@ -226,8 +227,7 @@ void LaneServer::retire() {
     boost::system::error_code ignored;
     listener->close(ignored);
   }
-  for (Connection* connection = first_; connection; connection = connection->next_)
-    if (connection->idle() && connection->last_request()) connection->stream.close();
+  for (Connection* connection = first_; connection; connection = connection->next_) connection->retire();
 }
 
 asio::awaitable<bool> LaneServer::drain(std::chrono::steady_clock::time_point patience, std::chrono::steady_clock::time_point give_up) {

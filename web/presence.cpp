@@ -4,8 +4,8 @@
 
 namespace berth::web {
 
-Presences::Use::Use(std::shared_ptr<Presence> presence, Stream& stream) : presence_(std::move(presence)), stream_(&stream) {
-  presence_->streams.insert(stream_);
+Presences::Use::Use(std::shared_ptr<Presence> presence, Stream& stream, std::function<void()> end) : presence_(std::move(presence)), stream_(&stream) {
+  presence_->streams[stream_] = std::move(end);
 }
 
 Presences::Use::~Use() {
@@ -41,7 +41,10 @@ std::shared_ptr<Presences::Presence> Presences::find_or_open(const auth::WebSess
 }
 
 void Presences::close_streams(Presence& presence) {
-  for (Stream* stream : presence.streams) stream->close();
+  for (const auto& [stream, end] : presence.streams) {
+    if (end) end();
+    else stream->close();
+  }
 }
 
 void Presences::killed(const Key& key, std::string_view reason) {
@@ -69,6 +72,10 @@ void Presences::end_where(Ends ends, const char* why) {
 
 void Presences::end_web_session(const std::string& session_id) {
   end_where([&](const Key& key, const Presence&) { return key.session == session_id; }, "logged out");
+}
+
+void Presences::end_expired(Timestamp now) {
+  end_where([&](const Key&, const Presence& presence) { return presence.session.expires_at <= now; }, "the login ran out");
 }
 
 void Presences::end_shares(const std::function<bool(const Presence& presence, const std::string& share)>& good) {

@@ -6,7 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "auth/sessions.hpp"
 #include "auth/web_logins.hpp"
@@ -27,14 +27,14 @@ class Presences {
   struct Presence {
     std::shared_ptr<auth::LiveSession> live;
     auth::WebSession session;
-    std::unordered_set<Stream*> streams;
+    std::unordered_map<Stream*, std::function<void()>> streams;  // and how each is ended; empty: it is closed
     std::chrono::steady_clock::time_point last_used{};
     bool checked = false;  // the login has been looked at again since the row can be found by a revocation
   };
-  // Holds one connection's stream in a presence while a request of it is served.
+  // Holds one connection's stream in a presence while a request of it is served. `end` is called in place of closing the stream.
   class Use {
    public:
-    Use(std::shared_ptr<Presence> presence, Stream& stream);
+    Use(std::shared_ptr<Presence> presence, Stream& stream, std::function<void()> end = {});
     ~Use();
     Use(const Use&) = delete;
     auth::LiveSession& live() { return *presence_->live; }
@@ -48,6 +48,8 @@ class Presences {
 
   // Ends everything of one browser login (logout).
   void end_web_session(const std::string& session_id);
+  // Ends what rests on logins that have run out.
+  void end_expired(Timestamp now);
   // Ends what visitors do by shares for which `good` is false.
   void end_shares(const std::function<bool(const Presence& presence, const std::string& share)>& good);
   // Closes rows that nothing has used for `age`.

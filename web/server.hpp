@@ -48,6 +48,8 @@ struct WebLimits {
   std::chrono::milliseconds idle{75'000};           // between requests of a kept connection
   std::chrono::milliseconds body{60'000};           // between two reads of a request body
   std::chrono::milliseconds write{60'000};          // a client that takes no byte for this long is gone
+  std::chrono::milliseconds half_open{60'000};      // a WebSocket of which one side has ended: silence of the other
+  std::chrono::milliseconds last_request{5'000};     // after an upgrade: for the first request of a connection that has had none
   std::chrono::milliseconds upstream_connect{10'000};
   std::chrono::milliseconds upstream_head{300'000};  // from a proxied request to the head of its answer: else 504
   std::chrono::milliseconds upstream_idle{15'000};   // how long an unused connection into a workspace is kept
@@ -144,7 +146,8 @@ class WebServer {
   // on `lane`'s thread; a lane that serves nothing else closes it.
   void serve_ssh(Lane& lane, FileDescriptor socket, SshLogin login);
 
-  // Another berthd serves from now on: stops accepting, and closes connections as soon as no request is under way on them. What is under way goes on.
+  // Another berthd serves from now on: stops accepting, and closes connections as soon as no request is under way on them. What is under way goes on, and so
+  // does what has been sent, or is about to be by a client that has just connected.
   void retire();
   // Open now, over all lanes.
   std::int64_t connections() const;

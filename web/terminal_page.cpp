@@ -28,6 +28,7 @@ constexpr std::size_t kMostMessage = 64 * 1024;         // from the page
 constexpr std::size_t kMostQueued = 256 * 1024;         // of control frames: a page that pings and does not read
 constexpr std::size_t kMostInFrame = 32 * 1024;
 constexpr std::chrono::seconds kPing{30}, kSilent{75};
+constexpr std::chrono::seconds kTypingLook{5};  // how often typing that the terminal does not take looks whether the page is still there
 constexpr std::uint32_t kMostColumns = 1000;
 
 // One page and its terminal. Everything on one lane; whoever writes to the socket is write_loop alone.
@@ -48,7 +49,8 @@ struct Page {
   std::optional<json> exit;
   std::optional<std::uint16_t> closing;
   std::string closing_reason;
-  bool gone = false;  // the page
+  bool gone = false;     // the page
+  bool writing = false;  // a frame may be half-way out
 
   void queue(std::string frame) {
     if (queued.size() < kMostQueued) queued += frame;
@@ -58,6 +60,15 @@ struct Page {
   void tell(const json& message) { queue(websocket_frame(Opcode::text, dump_json(message))); }
   void close(std::uint16_t code, std::string reason) {
     if (!closing) closing = code, closing_reason = std::move(reason);
+    wake.cancel();
+  }
+  // At once, whatever waits.
+  void cut(std::uint16_t code, std::string_view reason) {
+    gone = true;
+    if (!writing) (void)client.stream.try_write(websocket_close(code, reason));
+    client.stream.close();
+    boost::system::error_code ignored;
+    input.close(ignored);
     wake.cancel();
   }
 };
@@ -106,6 +117,7 @@ asio::awaitable<void> write_loop(PagePtr page, std::shared_ptr<auth::LiveSession
     }
     if (frame.empty() && page->closing) {
       const std::string last = websocket_close(*page->closing, page->closing_reason);
+      page->writing = true;
       (void)co_await page->client.stream.write(last);
       break;
     }
@@ -114,11 +126,30 @@ asio::awaitable<void> write_loop(PagePtr page, std::shared_ptr<auth::LiveSession
       continue;
     }
     live->bytes_out.fetch_add(frame.size(), std::memory_order_relaxed);
+    page->writing = true;
     const auto written = co_await page->client.stream.write(frame);
+    page->writing = false;
     if (!written) break;
   }
   page->gone = true;
   page->client.stream.stop_reading();  // wakes read_loop
+}
+
+asio::awaitable<Result<void>> wait_input(PagePtr page) {
+  const auto [error] = co_await page->input.async_wait(stream_descriptor::wait_write, kTuple);
+  if (error) co_return Error{ErrorKind::closed, "closed"};
+  co_return Result<void>();
+}
+
+// Until the terminal takes more. false: it will not, or a program has not read for a while and the page that typed has left.
+asio::awaitable<bool> takes_more(PagePtr page) {
+  while (!page->gone) {
+    auto waiting = wait_input(page);
+    auto ready = co_await with_deadline(std::move(waiting), kTypingLook, "the terminal");
+    if (ready) co_return true;
+    if (ready.error().kind != ErrorKind::timeout || page->client.stream.peer_hung_up()) break;
+  }
+  co_return false;
 }
 
 asio::awaitable<bool> type(PagePtr page, std::string data) {
@@ -128,8 +159,8 @@ asio::awaitable<bool> type(PagePtr page, std::string data) {
     if (taken >= 0) {
       rest.remove_prefix(static_cast<std::size_t>(taken));
     } else if (errno == EAGAIN) {
-      const auto [error] = co_await page->input.async_wait(stream_descriptor::wait_write, kTuple);
-      if (error) co_return false;
+      const bool more = co_await takes_more(page);
+      if (!more) co_return false;
     } else if (errno != EINTR) {
       co_return false;  // the terminal takes no more; its exit says why
     }
@@ -259,8 +290,8 @@ json opened_message(const tunnels::Process& process, const TerminalWish& wish) {
 
 }  // namespace
 
-asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& client, TerminalWish wish, TerminalGuards guards,
-                                                 std::shared_ptr<auth::LiveSession> live) {
+asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& client, TerminalWish wish, std::shared_ptr<TerminalEnd> end,
+                                                 std::function<bool()> still_valid, std::shared_ptr<auth::LiveSession> live) {
   auto link = co_await start_workspace(lane, client, wish.workspace);
   std::string outcome;
   if (!link) {
@@ -280,6 +311,12 @@ asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& c
     if (target && change.title) target->tell({{"type", "title"}, {"title", *change.title}});
     if (target && change.size) target->tell({{"type", "size"}, {"columns", change.size->columns}, {"rows", change.size->rows}});
   });
+  end->act = [weak = std::weak_ptr<Page>(page), still_valid] {
+    const PagePtr target = weak.lock();
+    if (target && still_valid()) target->cut(kCloseNormal, "the terminal was ended");
+    else if (target) target->cut(kClosePolicy, "the login has ended");
+  };
+  if (end->happened) page->cut(kCloseNormal, "");
   asio::co_spawn(lane.executor(), watch_exit(page, process), asio::detached);
   ++lane.counters.websockets;
   auto in = asio::co_spawn(lane.executor(), read_loop(page, live, client.take_buffered()), asio::deferred);
@@ -287,7 +324,8 @@ asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& c
   co_await asio::experimental::make_parallel_group(std::move(in), std::move(out)).async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
   --lane.counters.websockets;
   process->on_change(nullptr);
-  if (*guards.killed || !guards.still_valid()) process->hang_up();
+  end->act = nullptr;
+  if (end->happened || !still_valid()) process->hang_up();
   boost::system::error_code ignored;
   page->input.close(ignored);
   page->output.close(ignored);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "auth/sessions.hpp"
 #include "tunnels/agent_link.hpp"
@@ -21,13 +22,18 @@ struct TerminalWish {
   std::optional<std::uint64_t> from;
 };
 
-// Serves the upgraded connection until the page or the terminal has ended. `killed` is set when somebody ended the row; `still_valid` says
-// whether the page's login still is: without it the terminal is hung up, else it goes on.
-struct TerminalGuards {
-  std::shared_ptr<const bool> killed;
-  std::function<bool()> still_valid;
+// How a page is ended from outside: somebody ended its row, or the login behind it is over. On the lane.
+struct TerminalEnd {
+  bool happened = false;
+  std::function<void()> act;  // what has to be done at this stage
+  void now() {
+    if (!std::exchange(happened, true) && act) act();
+  }
 };
-boost::asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& client, TerminalWish wish, TerminalGuards guards,
-                                                        std::shared_ptr<auth::LiveSession> live);
+
+// Serves the upgraded connection until the page or the terminal has ended, or `end`. `still_valid` says whether the page's login still is: without it, and
+// after `end`, the terminal is hung up, else it goes on.
+boost::asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& client, TerminalWish wish, std::shared_ptr<TerminalEnd> end,
+                                                        std::function<bool()> still_valid, std::shared_ptr<auth::LiveSession> live);
 
 }  // namespace berth::web

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -255,6 +257,35 @@ def test_web_terminal(box, person):
     assert by_ssh.wait() == 3
     with pytest.raises(AssertionError, match="not_found"):
         Tab(page, id=ident)
+
+
+def test_logging_out_ends_it(box, person):
+    """Logging out closes the page's terminal with the reason and hangs it up; the terminal of another login goes on."""
+    page, other = Page(box, person), Page(box, person)
+    stays, tab = Tab(other), Tab(page)
+    tab.socket.send(b"echo be''gun; sleep 4321\r")
+    tab.expect(b"begun")
+    began = time.monotonic()
+    page.ask("POST", "logout")
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            tab.socket.recv(timeout=60)
+    print(f"closed {time.monotonic() - began:.2f} s after the logout")
+    assert closed.value.rcvd.code == 1008
+    wait_until(lambda: all(terminal["ended"] or terminal["id"] != tab.opened["id"] for terminal in other.terminals()), "it was hung up", timeout=60)
+    stays.socket.send(b"echo still th''ere\r")
+    stays.expect(b"still there")
+
+
+def test_a_program_that_does_not_read(box, person):
+    """Typed into a program that reads nothing: a page that has left holds nothing at the gateway."""
+    tab = Tab(Page(box, person))
+    tab.socket.send(b"stty raw -echo; echo be''gun; sleep 4321\r")
+    tab.expect(b"begun")
+    for _ in range(16):
+        tab.socket.send(b"x" * 32768)
+    tab.socket.socket.shutdown(socket.SHUT_RDWR)
+    wait_until(lambda: not [row for row in box.sessions(person.user) if row["kind"] == "terminal"], "the page's row is closed", timeout=60)
 
 
 def test_web_terminal_is_guarded(box, person, ada):

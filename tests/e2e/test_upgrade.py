@@ -169,6 +169,8 @@ def test_what_the_new_one_decides_holds_for_the_old_one(box, person, new_user):
     revoked, stays = Cat(box.client(person.user, spare)), Cat(person)
     disabled, killed = Cat(other), Cat(person)
     tab = Tab(Page(box, other))
+    page = Page(box, person)
+    logged_out = Tab(page)
     of_killed = max((row for row in box.sessions(person.user) if row["kind"] == "exec"), key=lambda row: row["opened_at"])["id"]
     old, _ = upgrade(box)
 
@@ -177,6 +179,10 @@ def test_what_the_new_one_decides_holds_for_the_old_one(box, person, new_user):
     code, said = revoked.said()
     print(f"a key revoked at the new berthd ended the old one's connection after {time.monotonic() - began:.2f} s")
     assert code == 255 and "revoked" in said
+    page.ask("POST", "logout")
+    with pytest.raises(ConnectionClosed):
+        while True:
+            logged_out.socket.recv(timeout=60)
     box.berth("user", "disable", other.user)
     code, said = disabled.said()
     assert code == 255 and "disabled" in said

@@ -234,6 +234,30 @@ TEST_F(Http, StopsInOrder) {
   EXPECT_LT(portal().fd(), 0);  // nobody listens any more
 }
 
+// Another berthd has taken over: nothing new comes in, and what is there ends as soon as it is served.
+TEST_F(Http, RetiresWithoutTurningAnybodyAway) {
+  const Login ada = login("ada");
+  Wire idle = portal(), events = portal(), fresh = portal(), unfinished = portal(), silent = portal();
+  idle.send(request("GET", "/healthz"));
+  EXPECT_EQ(idle.answer().status, 200);
+  events.send(request("GET", "/api/v1/events", cookie_line(ada)));
+  events.receive_until("event: ready\ndata: {}\n\n");
+  unfinished.send("GET /healthz HTTP/1.1\r\n");
+  for (int i = 0; i < 1000 && server->connections() < 5; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_EQ(server->connections(), 5);
+  server->retire();
+  EXPECT_TRUE(idle.ended());
+  EXPECT_NE(events.receive_all().find("0\r\n\r\n"), std::string::npos);
+  for (Wire* wire : {&fresh, &unfinished}) {
+    wire->send(wire == &fresh ? request("GET", "/healthz") : "Host: x\r\n\r\n");
+    const Answer answer = wire->answer();
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.field("Connection"), "close");
+    EXPECT_TRUE(wire->ended());
+  }
+  EXPECT_TRUE(silent.ended());  // who asks for nothing is not waited for
+}
+
 class ImpatientHttp : public WebTest {
  protected:
   static WebLimits limits() {

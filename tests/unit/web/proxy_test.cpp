@@ -209,6 +209,18 @@ TEST_F(Proxy, AnEarlyAnswerEndsTheUpload) {
   EXPECT_TRUE(browser.ended());
 }
 
+// A server that answers and then reads no more holds neither the browser nor an upgrade up.
+TEST_F(Proxy, AnEarlyAnswerToAFullPipeEndsTheUpload) {
+  Wire browser = workspaces();
+  std::thread sending([&] { browser.send(request("POST", path("/"), headers("Content-Length: 100000000\r\n")) + std::string(16 << 20, 'x')); });
+  Wire inside = app.accept();
+  inside.receive_until("\r\n\r\n");
+  inside.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
+  sending.join();
+  for (int i = 0; i < 2000 && server->connections() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(server->connections(), 0);
+}
+
 TEST_F(Proxy, ContinuesAnUploadItself) {
   Wire browser = workspaces();
   send(browser, "POST", "/", "Expect: 100-continue\r\nContent-Length: 2\r\n");
@@ -405,6 +417,13 @@ TEST_F(Proxy, ACookieThatWasGoodRunsOut) {
   EXPECT_EQ(again.answer().status, 401);
 }
 
+TEST_F(Proxy, WebSocketsEndWhenTheLoginRunsOut) {
+  auto [browser, inside] = open_websocket();
+  clock.advance(std::chrono::hours(13));
+  EXPECT_EQ(browser.receive_all(), "");
+  EXPECT_EQ(inside.receive_all(), "");
+}
+
 TEST_F(Proxy, EndingTheRowEndsTheBrowserLogin) {
   auto [browser, inside] = open_websocket();
   const std::string id = sessions->live()[0].id;
@@ -425,7 +444,7 @@ class ImpatientProxy : public Proxy {
  protected:
   static WebLimits limits() {
     WebLimits limits = test_limits();
-    limits.upstream_head = std::chrono::milliseconds(150);
+    limits.upstream_head = limits.half_open = std::chrono::milliseconds(150);
     return limits;
   }
   ImpatientProxy() : Proxy(limits()) {}
@@ -436,6 +455,17 @@ TEST_F(ImpatientProxy, ASilentServerIs504) {
   send(browser, "GET", "/slow");
   Wire inside = app.accept();
   EXPECT_EQ(browser.answer().status, 504);
+}
+
+TEST_F(ImpatientProxy, AHalfClosedWebSocketEndsWhenTheOtherSideIsSilent) {
+  auto [browser, inside] = open_websocket();
+  browser.finish_sending();
+  EXPECT_TRUE(inside.ended());
+  EXPECT_EQ(browser.receive_all(), "");
+  auto [other, server_side] = open_websocket();
+  server_side.finish_sending();
+  EXPECT_TRUE(other.ended());
+  EXPECT_EQ(server_side.receive_all(), "");
 }
 
 }  // namespace
