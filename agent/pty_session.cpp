@@ -61,7 +61,7 @@ void PtySession::add_viewer(Viewing viewing) {
 
 void PtySession::drop_viewers(const std::string& reason) {
   for (auto viewer = viewers_.begin(); viewer != viewers_.end();) {
-    viewer->reply.event("detached", {{"reason", reason}});
+    if (!exit_) viewer->reply.event("detached", {{"reason", reason}});
     viewer = viewers_.erase(viewer);
   }
 }
@@ -106,7 +106,7 @@ void PtySession::process_ended(int wait_status) {
   master_.close();
   output_over_ = true;
   for (const auto& reply : std::exchange(owed_, {})) reply.event("exit", *exit_);
-  tell_viewers("exit", *exit_);
+  for (const auto& viewer : viewers_) viewer.reply.event("exit", *exit_);
   if (viewers_.empty() && !keep_timer_) return tell_gone();
   settle();
 }
@@ -216,7 +216,9 @@ void PtySession::no_viewer_left() {
   });
 }
 
+// Not after the exit, which is the last word to each: some may still be reading what came before it.
 void PtySession::tell_viewers(std::string_view type, const json& fields, const Reply* but) {
+  if (exit_) return;
   for (const auto& viewer : viewers_) {
     const bool same = but && viewer.reply.op == but->op && viewer.reply.connection.lock() == but->connection.lock();
     if (!same) viewer.reply.event(type, fields);

@@ -49,7 +49,7 @@ class PtySession {
   PtySession(const PtySession&) = delete;
 
   void add_viewer(Viewing viewing);
-  // Every viewer that is there is told `detached` and dropped.
+  // Every viewer that is there is told `detached`, if it does not know of the end already, and dropped.
   void drop_viewers(const std::string& reason);
   void resize(const WindowSize& size, const Reply* by);
   // Makes a full-screen program draw itself again, by a size that changes and changes back.

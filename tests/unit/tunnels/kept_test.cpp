@@ -220,6 +220,26 @@ TEST_F(Kept, WhatEndsUnseenCanStillBeRead) {
   play(scenario(*this));
 }
 
+// Whoever has not read all of its output yet has been told of the end; what others do then is no news, and a word about it would cost the link.
+TEST_F(Kept, NothingIsSaidAfterTheExit) {
+  auto scenario = [](Kept& test) -> asio::awaitable<void> {
+    auto slow = co_await test.open("head -c 40000 /dev/zero | tr '\\0' x; printf '\\033]0;late\\a'; exit 3");
+    EXPECT_EQ((co_await slow.process->wait())->code, 3);
+    AttachOptions other{.id = slow.process->terminal(), .size = {120, 40}};
+    auto second = co_await test.attach(other);
+    EXPECT_EQ((co_await second.process->wait())->code, 3);
+    AttachOptions alone{.id = other.id, .alone = true};
+    auto third = co_await test.attach(alone);
+    EXPECT_EQ((co_await third.process->wait())->code, 3);
+    (void)co_await test.list();
+    EXPECT_TRUE(test.link->alive());
+    (void)co_await until(third, "never shown");  // to its end
+    EXPECT_GE(third.text.size(), 40'000u);
+  };
+  play(scenario(*this));
+  EXPECT_EQ(closed, 0);
+}
+
 TEST_F(Kept, EndsAfterItsTime) {
   auto scenario = [](Kept& test) -> asio::awaitable<void> {
     {
