@@ -17,6 +17,8 @@ using asio::posix::stream_descriptor;
 
 namespace {
 
+constexpr std::chrono::milliseconds kCrowded{20};  // until it is tried again, while the kernel carries no more descriptors
+
 // One for each lane's thread: a message is handled before anything waits, and idle links need no buffer of their own.
 thread_local std::array<char, wire::kMaxMessage + 1> read_buffer;
 
@@ -57,9 +59,14 @@ asio::awaitable<Result<Link::Asked>> Link::ask(Json request, Expected expected, 
                                                std::vector<FileDescriptor> descriptors) {
   if (!alive()) co_return Error{ErrorKind::closed, "the workspace went away"};
   if (operations_.size() >= kMaxOperations) co_return Error{ErrorKind::unavailable, "too much is open in this workspace"};
-  if (unanswered_descriptors_ + descriptors.size() > kMaxUnansweredDescriptors)
-    co_return Error{ErrorKind::unavailable, "the workspace's agent is behind with its work"};
   auto self = shared_from_this();
+  const auto turn_until = std::chrono::steady_clock::now() + limit;
+  while (unanswered_descriptors_ + descriptors.size() > kMaxUnansweredDescriptors) {
+    bool answered = false;
+    if (waiting_.size() < kMaxWaiting) answered = co_await next_answer(turn_until);
+    if (!alive()) co_return Error{ErrorKind::closed, "the workspace went away"};
+    if (!answered) co_return Error{ErrorKind::unavailable, "the workspace's agent is behind with its work"};
+  }
   Asked asked{++last_op_, std::make_shared<Operation>(socket_.get_executor(), expected, follows)};
   request["op"] = asked.op;
   auto& operation = *asked.operation;
@@ -93,6 +100,21 @@ asio::awaitable<Result<Link::Asked>> Link::ask(Json request, Expected expected, 
   co_return asked;
 }
 
+asio::awaitable<bool> Link::next_answer(std::chrono::steady_clock::time_point until) {
+  struct Waiting {
+    explicit Waiting(Link& its_link, std::chrono::steady_clock::time_point end) : link(its_link), bell(its_link.executor(), end) { link.waiting_.push_back(&bell); }
+    ~Waiting() { std::erase(link.waiting_, &bell); }
+    Waiting(const Waiting&) = delete;
+    Link& link;
+    asio::steady_timer bell;
+  } waiting(*this, until);
+  boost::system::error_code rung;
+  co_await waiting.bell.async_wait(asio::redirect_error(asio::use_awaitable, rung));
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+  co_return rung == asio::error::operation_aborted;
+}
+
 void Link::tell(Json message) {
   if (alive()) (void)send({message.dump(), {}});
 }
@@ -108,8 +130,7 @@ Result<void> Link::send(Outgoing message) {
   if (outgoing_.empty()) {
     const auto sent = send_now(socket_.native_handle(), message);
     if (sent.status == wire::Status::ok) return {};
-    if (sent.errno_value == ETOOMANYREFS) return Error{ErrorKind::unavailable, "too many descriptors are on their way; try again"};
-    if (sent.status != wire::Status::again) {
+    if (sent.status != wire::Status::again && sent.errno_value != ETOOMANYREFS) {
       fail({ErrorKind::closed, "the agent went away"});
       return Error{ErrorKind::closed, "the workspace went away"};
     }
@@ -131,8 +152,12 @@ asio::awaitable<void> Link::write_messages(std::shared_ptr<Link> self) {
     if (failure || !self->alive()) co_return;
     const auto sent = send_now(self->socket_.native_handle(), self->outgoing_.front());
     if (sent.status == wire::Status::again) continue;
-    // With too many descriptors on their way this one operation gets no answer.
-    if (sent.status != wire::Status::ok && sent.errno_value != ETOOMANYREFS) co_return self->fail({ErrorKind::closed, "the agent went away"});
+    if (sent.errno_value == ETOOMANYREFS) {  // of all agents together; nothing tells when some have arrived
+      asio::steady_timer pause(self->executor(), kCrowded);
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, failure));
+      continue;
+    }
+    if (sent.status != wire::Status::ok) co_return self->fail({ErrorKind::closed, "the agent went away"});
     self->outgoing_bytes_ -= self->outgoing_.front().text.size();
     self->outgoing_.pop_front();
   }
@@ -157,6 +182,7 @@ void Link::shut() {
     operation->lost = operation->ended = true;
     operation->changed.cancel();
   }
+  for (asio::steady_timer* bell : waiting_) bell->cancel();
 }
 
 }  // namespace berth::tunnels

@@ -72,7 +72,7 @@ class Link : public std::enable_shared_from_this<Link> {
     const Json& fields() const { return operation->fields; }
   };
   // Sends a request and waits for its answer, at most `limit`.
-  // `descriptors` go with it and are closed here; at most kMaxUnansweredDescriptors may be on their way.
+  // `descriptors` go with it and are closed here. At most kMaxUnansweredDescriptors may be on their way: it waits for its turn, at most `limit` too.
   boost::asio::awaitable<Result<Asked>> ask(Json request, Expected expected, Follows follows, std::chrono::milliseconds limit,
                                             std::vector<FileDescriptor> descriptors = {});
   // Sends without waiting; nothing comes back.
@@ -84,6 +84,7 @@ class Link : public std::enable_shared_from_this<Link> {
   static constexpr std::size_t kMaxAccepted = 64;
   // The kernel counts what is on its way against all of berthd: an agent that does not read must not use that up.
   static constexpr std::size_t kMaxUnansweredDescriptors = 768;
+  static constexpr std::size_t kMaxWaiting = 512;  // requests, for their turn to send descriptors
 
   using Entry = std::unordered_map<std::uint64_t, std::shared_ptr<Operation>>::iterator;
   static boost::asio::awaitable<void> read_messages(std::shared_ptr<Link> self);
@@ -109,6 +110,8 @@ class Link : public std::enable_shared_from_this<Link> {
   Result<void> send(Outgoing message);
   static wire::Sent send_now(int socket, const Outgoing& message);
   void settle_answer(Operation& operation);
+  // False: none came until then.
+  boost::asio::awaitable<bool> next_answer(std::chrono::steady_clock::time_point until);
   void fail(const Error& why);
   void shut();
 
@@ -119,6 +122,7 @@ class Link : public std::enable_shared_from_this<Link> {
   std::deque<Outgoing> outgoing_;
   std::size_t outgoing_bytes_ = 0;
   std::size_t unanswered_descriptors_ = 0;
+  std::vector<boost::asio::steady_timer*> waiting_;  // for fewer of them
 };
 
 }  // namespace berth::tunnels

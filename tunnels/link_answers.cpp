@@ -98,7 +98,9 @@ Result<void> Link::take_done(Entry entry, Json& message, wire::Received& receive
 
 void Link::settle_answer(Operation& operation) {
   operation.answered = true;
+  if (operation.sent_descriptors == 0) return;
   unanswered_descriptors_ -= std::exchange(operation.sent_descriptors, 0);
+  for (boost::asio::steady_timer* bell : waiting_) bell->cancel();
 }
 
 Result<void> Link::take_error(Entry entry, Json& message, wire::Received& received) {

@@ -137,6 +137,23 @@ TEST_F(HostileAgent, ATerminalIsTwoPipesOfOurs) {
   EXPECT_TRUE(::fcntl(process->take_stdout().get(), F_GETFL) & O_NONBLOCK);
 }
 
+// Three descriptors each, of 768 that may be on their way: the rest wait for their turn and are not refused.
+TEST_F(HostileAgent, ACrowdWaitsForItsTurn) {
+  for (int i = 0; i < 300; ++i) begin_exec();
+  for (int i = 1; i <= 256; ++i) EXPECT_EQ(asked()["op"], i);
+  EXPECT_TRUE(asked().is_null());
+  EXPECT_FALSE(answered);
+  for (int i = 1; i <= 44; ++i) {
+    say(R"({"type":"done","pid":7,"op":)" + std::to_string(i) + "}");
+    EXPECT_EQ(asked()["op"], 256 + i);
+  }
+  EXPECT_TRUE(asked().is_null());
+  EXPECT_TRUE(link->alive());
+  theirs.reset();
+  settle();
+  EXPECT_EQ(error.kind, ErrorKind::closed);
+}
+
 // A TCP connection whose other end takes nothing, with bytes on their way and lingering: its last close would wait for minutes.
 struct Lingering {
   Lingering() {
@@ -222,7 +239,7 @@ TEST_F(HostileAgent, OneThatNeverAnswersIsSentOnlySoManyDescriptors) {
     }
   }
   EXPECT_EQ(error.kind, ErrorKind::unavailable);
-  EXPECT_EQ(asked_for, 257);
+  EXPECT_EQ(asked_for, 256 + 512 + 1) << "sent, waiting for their turn, refused";
   EXPECT_TRUE(link->alive());
 }
 
