@@ -193,7 +193,7 @@ asio::awaitable<void> serve_attach(std::shared_ptr<Connection> connection, std::
   const auto executor = co_await asio::this_coro::executor;
   const std::string asked_for = wish ? wish->id : "";
   auto live = connection->services.sessions.open(connection->record("attach", asked_for), executor, [weak](const std::string&) {
-    if (const auto target = weak.lock()) target->close();
+    if (const auto target = weak.lock()) target->cut_off();
   });
   std::string outcome;
   if (!wish) {

@@ -112,7 +112,7 @@ asio::awaitable<void> Forwards::serve_one(std::shared_ptr<Connection> connection
   auto live = connection->services.sessions.open(
       connection->record("tunnel", "from " + (port != 0 ? name_of(host, port) : host)), executor,
       [weak](const std::string&) {
-        if (const auto target = weak.lock()) target->close();
+        if (const auto target = weak.lock()) target->cut_off();
       });
   std::string outcome = co_await run_tunnel(*channel, std::move(accepted.socket), live);
   connection->services.sessions.close(live, std::move(outcome));

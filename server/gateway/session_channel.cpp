@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "auth/key_notices.hpp"
+#include "base/deadline.hpp"
 #include "base/human.hpp"
 #include "config/settings.hpp"
 #include "server/gateway/attach.hpp"
@@ -24,6 +25,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::string_view kKeepVariable = "BERTH_KEEP";
+constexpr std::chrono::milliseconds kLastWords{500};          // for a client that does not read
 constexpr std::size_t kMaxEnv = 128;                          // variables per channel
 constexpr std::size_t kMaxEnvBytes = 32 * 1024;               // names and values together
 
@@ -149,21 +151,30 @@ void describe_client(Connection& connection, tunnels::ExecOptions& exec) {
   exec.env["SSH_CLIENT"] = client + " " + client_port + " " + server_port;
 }
 
-// Ends one channel for an administrator or a revocation: the client reads why.
+// Ends one channel for an administrator or a revocation: the client reads why, if it reads at all.
+asio::awaitable<void> end_channel(std::shared_ptr<ssh::Channel> channel, std::string reason, bool has_pty) {
+  const std::string text = "berth: " + reason + (has_pty ? "\r\n" : "\n");
+  auto telling = channel->write(asio::buffer(text), true);
+  (void)co_await with_deadline(std::move(telling), kLastWords, "the client");
+  channel->send_eof();
+  channel->send_exit_status(255);
+  channel->cut_off();
+}
+
 void kill_channel(const std::weak_ptr<ssh::Channel>& weak, const std::string& reason, const asio::any_io_executor& executor, bool has_pty) {
   const std::shared_ptr<ssh::Channel> channel = weak.lock();
-  if (channel) spawn_logged(executor, fail_channel(channel, reason, has_pty), "channel.kill");
+  if (channel) spawn_logged(executor, end_channel(channel, reason, has_pty), "channel.kill");
 }
 
 asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel, Wish wish) {
   const auto executor = co_await asio::this_coro::executor;
   const bool has_pty = wish.exec.pty.has_value();
   const std::weak_ptr<ssh::Channel> weak = channel;
-  auto killed = std::make_shared<bool>(false);
+  auto killed = std::make_shared<std::optional<std::string>>();  // why
   auto live = connection->services.sessions.open(
       connection->record(wish.kind, cut_to_width(printable(wish.detail), 256)), executor,
       [weak, executor, has_pty, killed](const std::string& reason) {
-        *killed = true;
+        *killed = reason;
         kill_channel(weak, reason, executor, has_pty);
       });
 
@@ -195,9 +206,10 @@ asio::awaitable<void> serve_in_workspace(std::shared_ptr<Connection> connection,
   std::shared_ptr<tunnels::Process> process = std::move(*started);
   // Kept is what was lost; what the client closed, or somebody ended, is over.
   const std::function<bool()> ends_with_client = [connection, channel, killed] {
-    return *killed || channel->ended_by_client() || !still_allowed(*connection);
+    return killed->has_value() || channel->ended_by_client() || !still_allowed(*connection);
   };
   std::string outcome = co_await run_process(channel, process, live, ends_with_client);
+  if (*killed) outcome = **killed;
   connection->services.sessions.close(live, std::move(outcome));
 }
 

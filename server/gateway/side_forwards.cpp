@@ -66,7 +66,7 @@ asio::awaitable<void> serve_one(std::shared_ptr<Connection> connection, tunnels:
   if (!channel) co_return;
   const std::weak_ptr<ssh::Channel> weak = *channel;
   auto live = connection->services.sessions.open(connection->record("tunnel", "from " + type), executor, [weak](const std::string&) {
-    if (const auto target = weak.lock()) target->close();
+    if (const auto target = weak.lock()) target->cut_off();
   });
   std::string outcome = co_await run_tunnel(*channel, std::move(accepted.socket), live);
   connection->services.sessions.close(live, std::move(outcome));

@@ -39,7 +39,7 @@ asio::awaitable<void> watch_channel(std::shared_ptr<ssh::Channel> channel, std::
 }
 
 void kill_tunnel(const std::weak_ptr<ssh::Channel>& weak) {
-  if (const auto channel = weak.lock()) channel->close();
+  if (const auto channel = weak.lock()) channel->cut_off();
 }
 
 }  // namespace

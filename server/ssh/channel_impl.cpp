@@ -216,6 +216,15 @@ void ChannelImpl::close() {
   if (writers_ == 0) send_close();
 }
 
+void ChannelImpl::cut_off() {
+  close_wanted_ = true;
+  if (!end_) end_ = Error{ErrorKind::closed, "The server ended the channel."};
+  send_close();
+  readable_.notify();
+  writable_.notify();
+  requested_.notify();
+}
+
 void ChannelImpl::abandon() {
   if (state_ == State::asked_by_peer) refuse(OpenFailure::prohibited, "The server does not want this channel.");
   close();

@@ -51,6 +51,7 @@ class ChannelImpl final : public Channel {
   void send_exit_status(std::uint32_t code) override;
   void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) override;
   void close() override;
+  void cut_off() override;
   bool ended_by_client() const override { return close_received_ || client_disconnected_; }
   std::uint64_t bytes_in() const override { return bytes_in_; }
   std::uint64_t bytes_out() const override { return bytes_out_; }

@@ -134,6 +134,8 @@ class Channel {
   virtual void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) = 0;  // name without "SIG"
   // CHANNEL_CLOSE after everything written has been handed to the transport. Idempotent.
   virtual void close() = 0;
+  // Ends it now, whether the client reads or not: CHANNEL_CLOSE at once, and whoever writes here or waits for a request gets Error{closed}.
+  virtual void cut_off() = 0;
 
   // The client itself ended it: by CHANNEL_CLOSE, or with the connection by DISCONNECT. False after a lost connection.
   virtual bool ended_by_client() const = 0;

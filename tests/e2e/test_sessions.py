@@ -1,5 +1,6 @@
 """Sessions as the admin sees them; ending them; revoking what they rest on."""
 
+import signal
 import socket
 import subprocess
 import time
@@ -88,6 +89,27 @@ def test_session_kill(box, ada):
     box.berth("session", "kill", session["id"])
     cut_off(victim, "the killed session")
     assert other.communicate(b"still here\n", timeout=20)[0] == b"still here\n"
+
+
+def test_session_kill_of_a_client_that_does_not_read(box, ada):
+    """A client that has stopped with its window full holds nothing open: its session ends, and the command with it."""
+    process = ada.popen("box", "cat /dev/zero # stuck", stdin=subprocess.DEVNULL)
+    try:
+        assert process.stdout.read(1) == b"\0"
+        process.send_signal(signal.SIGSTOP)
+        session = wait_until(lambda: next((s for s in box.sessions("ada") if "# stuck" in s["detail"]), None), "it is listed")
+        def sent():
+            return next(s["bytes_out"] for s in box.sessions("ada") if s["id"] == session["id"])
+        counts = [0, sent()]
+        while counts[-1] != counts[-2]:  # until its window is full
+            time.sleep(0.2)
+            counts.append(sent())
+        box.berth("session", "kill", session["id"])
+        wait_until(lambda: not any(s["id"] == session["id"] for s in box.sessions("ada")), "its row is closed", 60)
+        wait_until(lambda: ada.ssh("box", "pgrep -f 'cat /dev/zer[o] # stuck'", check=False).returncode == 1, "the command has ended", 60)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("how", ["key revoke", "user disable", "user remove"])

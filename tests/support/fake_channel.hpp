@@ -58,6 +58,7 @@ class FakeChannel final : public Channel {
   void send_exit_status(std::uint32_t) override {}
   void send_exit_signal(std::string_view, bool, std::string_view) override {}
   void close() override { got_close = true; }
+  void cut_off() override { got_close = closed_ = true, wake(); }
   bool ended_by_client() const override { return by_client_; }
   std::uint64_t bytes_in() const override { return in_; }
   std::uint64_t bytes_out() const override { return out_; }
