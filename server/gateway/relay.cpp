@@ -127,6 +127,7 @@ asio::awaitable<void> Relay::pump_in(std::shared_ptr<Relay> self) {
     if (!taken) {
       target_reads = false;
       if (self->kind_ == Kind::pipes) self->channel_->send_eow();
+      if (self->kind_ == Kind::socket) self->end_input();  // a tunnel has no exit that would end it
     }
   }
   self->count();
@@ -188,6 +189,7 @@ asio::awaitable<void> Relay::pump_out(std::shared_ptr<Relay> self, asio::posix::
       turns = 0;
       continue;
     }
+    if (got < 0 && self->kind_ == Kind::socket) self->end_input();  // reset: it takes nothing more either
     if (got <= 0) break;
     const Result<void> sent = co_await self->channel_->write(asio::buffer(buffer.data(), static_cast<std::size_t>(got)), as_stderr);
     if (!sent) break;

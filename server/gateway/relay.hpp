@@ -35,7 +35,7 @@ class Relay : public std::enable_shared_from_this<Relay> {
   void start();
   // Ends when everything that the workspace wrote has been handed to the channel, or the client has gone.
   boost::asio::awaitable<void> output_done();
-  // Ends when the client has sent EOF and all of it has been passed on, or the client has gone.
+  // Ends when the client has sent EOF and all of it has been passed on, or the client has gone, or the other end of a socket takes nothing more.
   boost::asio::awaitable<void> input_done();
   // The client has closed the channel: what it sent before still reaches the target, nothing more goes to the client.
   void client_left();

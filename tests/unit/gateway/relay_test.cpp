@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <csignal>
 
 #include "tests/support/fake_channel.hpp"
@@ -165,6 +166,44 @@ TEST_F(RelayTest, TheClientsEofIsNoEndOfATerminal) {
   run();
   EXPECT_EQ(channel->received, "bye");
   relay->close();
+}
+
+// As under sshd: a client that goes on writing to a server which has gone must hear of it.
+TEST_F(RelayTest, ASocketWhoseOtherEndHasGoneTakesNoInput) {
+  Ends ends = socket_pair();
+  auto relay = Relay::of_socket(io.get_executor(), channel, std::move(ends.ours));
+  relay->start();
+  bool output = false, input = false;
+  asio::co_spawn(io, relay->output_done(), [&output](const std::exception_ptr&) { output = true; });
+  asio::co_spawn(io, relay->input_done(), [&input](const std::exception_ptr&) { input = true; });
+  ends.theirs.reset();
+  run();
+  EXPECT_TRUE(output);
+  EXPECT_FALSE(input) << "the client may still have something to say";
+  channel->client_sends("more");
+  run();
+  EXPECT_TRUE(input);
+  relay->close();
+  channel->client_closes();
+  run();
+}
+
+TEST_F(RelayTest, AResetEndsBothWays) {
+  asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+  asio::ip::tcp::socket ours(io), theirs(io);
+  ours.connect(acceptor.local_endpoint());
+  acceptor.accept(theirs);
+  auto relay = Relay::of_socket(io.get_executor(), channel, FileDescriptor(ours.release()));
+  relay->start();
+  bool output = false, input = false;
+  asio::co_spawn(io, relay->output_done(), [&output](const std::exception_ptr&) { output = true; });
+  asio::co_spawn(io, relay->input_done(), [&input](const std::exception_ptr&) { input = true; });
+  theirs.set_option(asio::socket_base::linger(true, 0));
+  theirs.close();
+  while (!output || !input) io.run_one();
+  relay->close();
+  channel->client_closes();
+  run();
 }
 
 // The other holder of the socket makes it blocking, and lets it linger: neither may hold the lane up.
