@@ -53,6 +53,7 @@ asio::awaitable<Result<void>> Connection::run_handshake() {
   boost::system::error_code error;
   socket_.non_blocking(true, error);
   socket_.set_option(asio::ip::tcp::no_delay(true), error);
+  socket_.set_option(asio::socket_base::keep_alive(true), error);  // as sshd: the last resort where keepalive_interval is 0
   if (error) co_return Error{ErrorKind::closed, "The connection is gone: " + error.message()};
   Result<std::unique_ptr<Transport>> transport = Transport::create(*this, options_);
   if (!transport) {
@@ -113,6 +114,8 @@ void Connection::after_feed() {
     output_ready_.notify();
   }
   if (transport_->failed()) {
+    // In sshd's words, for whoever speaks something else.
+    if (!transport_->client_version().starts_with("SSH-")) on_output("Invalid SSH identification string.\r\n");
     violation(transport_->failure());
     return;
   }

@@ -49,7 +49,7 @@ class RawClient : public testing::Test {
 
 TEST_F(RawClient, GarbageInPlaceOfAVersion) {
   const tcp::socket half = connect();  // says nothing, holds nobody up
-  EXPECT_EQ(answer_to("GET / HTTP/1.1\r\nHost: example\r\n\r\n"), "SSH-2.0-Berth_0.1\r\n");
+  EXPECT_EQ(answer_to("GET / HTTP/1.1\r\nHost: example\r\n\r\n"), "SSH-2.0-Berth_0.1\r\nInvalid SSH identification string.\r\n");
   EXPECT_EQ(answer_to(std::string(1000, 'a')).substr(0, 8), "SSH-2.0-");
   EXPECT_EQ(answer_to(std::string("\0\1\2\n", 4)).substr(0, 8), "SSH-2.0-");
   EXPECT_EQ(answer_to("SSH-1.5-old\r\n").substr(0, 8), "SSH-2.0-");
