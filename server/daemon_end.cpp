@@ -17,6 +17,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kDrainLook{50};     // how often the drain looks whether all have left
 constexpr std::chrono::milliseconds kUpgradeLook{250};  // the same after an upgrade, which takes hours
 constexpr int kLooksPerSave = 20;                       // of the counters of what is open
+constexpr int kLooksPerWord = 120;                      // in the log, about what is left
 constexpr std::chrono::milliseconds kLastWords{2'000};  // after the drain: for DISCONNECT to reach clients and rows to close
 
 }  // namespace
@@ -100,6 +101,8 @@ asio::awaitable<void> Daemon::drain_after_upgrade() {
     if (gateway_->connections() == 0 && web_->connections() == 0 && !environments_->busy()) break;
     if (clock_.now().time_since_epoch().count() >= until_) break;
     if (looks % kLooksPerSave == 0) sessions_->save_counters();
+    if (looks % kLooksPerWord == kLooksPerWord - 1)
+      log_info("berthd.draining", {{"ssh", gateway_->connections()}, {"web", web_->connections()}, {"building", environments_->busy()}});
     look.expires_after(kUpgradeLook);
     co_await look.async_wait(kTuple);
   }
