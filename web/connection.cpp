@@ -46,6 +46,8 @@ asio::awaitable<Result<void>> Connection::fill_head() {
   const WebLimits& limits = lane.limits();
   HeadScanner scanner;
   bool begun = false;
+  // Right after an answer there is nothing yet: a try would be in vain.
+  bool wait_first = served_ && in_.empty() && !last_request() && !stream.has_more();
   stream.read_within(last_request() ? limits.last_request : limits.idle);
   idle_ = true;
   while (true) {
@@ -61,7 +63,7 @@ asio::awaitable<Result<void>> Connection::fill_head() {
         co_return co_await refuse(431, "the header fields are too long");
       if (state == HeadScanner::State::complete) break;
     }
-    const Moved moved = stream.try_read(lane.scratch.data(), lane.scratch.size());
+    const Moved moved = std::exchange(wait_first, false) ? Moved{Moved::Kind::blocked, 0} : stream.try_read(lane.scratch.data(), lane.scratch.size());
     if (moved.kind == Moved::Kind::bytes) {
       in_.append(lane.scratch.data(), moved.bytes);
       continue;

@@ -52,7 +52,10 @@ asio::awaitable<Result<void>> Exchange::run(std::string head) {
   if (!written) co_return Error{ErrorKind::closed, "the workspace's server closed the connection"};
   live_.bytes_in.fetch_add(head.size(), std::memory_order_relaxed);
   std::string().swap(head);  // what comes may last for days
-  if (client_.body_done()) co_return co_await download();
+  if (client_.body_done()) {
+    wait_first_ = true;
+    co_return co_await download();
+  }
   uploaded_ = false;
   auto executor = co_await asio::this_coro::executor;
   auto up = asio::co_spawn(executor, upload(), asio::deferred);
@@ -110,6 +113,7 @@ asio::awaitable<Result<std::size_t>> Exchange::read_upstream() {
   const auto limit = lane_.limits().upstream_head;
   while (true) {
     upstream_.read_within(std::min(kLookAtClient, limit));
+    if (std::exchange(wait_first_, false)) (void)co_await upstream_.wait_readable();  // nobody answers that fast; what became of it the read tells
     auto got = co_await upstream_.read_some(lane_.scratch.data(), lane_.scratch.size());
     if (got) heard_ += *got;
     if (got || got.error().kind != ErrorKind::timeout) co_return got;

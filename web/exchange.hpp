@@ -44,7 +44,7 @@ class Exchange {
   ChunkScanner chunks_;
   const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point waiting_since_{};
-  bool uploaded_ = true, answered_ = false, reusable_ = false, body_done_ = false, broken_body_ = false, decode_ = false;
+  bool wait_first_ = false, uploaded_ = true, answered_ = false, reusable_ = false, body_done_ = false, broken_body_ = false, decode_ = false;
 };
 
 }  // namespace berth::web

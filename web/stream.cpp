@@ -12,6 +12,7 @@ namespace berth::web {
 namespace asio = boost::asio;
 namespace {
 
+constexpr std::size_t kLargestRecord = 16 * 1024, kLargeRecord = 4 * 1024;  // of TLS: after a large one most likely more has come
 constexpr std::size_t kPlainPerWrite = 64 * 1024;  // four records: what is encrypted before the socket is asked
 constexpr std::size_t kSmall = 512;  // what a connection may keep while it idles
 constexpr std::size_t kMostEncrypted = 1024 * 1024;  // only answers to a flood of key updates come near this
@@ -195,12 +196,17 @@ Moved Stream::try_read(char* into, std::size_t size) {
     return {errno == EAGAIN || errno == EINTR ? Moved::Kind::blocked : Moved::Kind::broken, 0};
   }
   if (tls_ended_) return {Moved::Kind::end, 0};
-  ERR_clear_error();
-  std::size_t got = 0;
-  const int result = SSL_read_ex(ssl_.get(), into, size, &got);
+  std::size_t total = 0, got = 0;
+  int result = 0;
+  do {
+    ERR_clear_error();
+    result = SSL_read_ex(ssl_.get(), into + total, size - total, &got);
+    if (result == 1) total += got;
+  } while (result == 1 && got >= kLargeRecord && size - total >= kLargestRecord);
   if (!encrypted_.empty()) flush();  // a key update or an alert may have been answered
-  if (result == 1) return {Moved::Kind::bytes, got};
-  return tls_result(result);
+  if (result == 1) return {Moved::Kind::bytes, total};
+  const Moved why = tls_result(result);  // an end or a break is told by the next try too
+  return total > 0 ? Moved{Moved::Kind::bytes, total} : why;
 }
 
 Moved Stream::try_write(std::string_view data) {

@@ -58,7 +58,7 @@ class Stream {
   // TLS as the server. Before anything else is read or written.
   boost::asio::awaitable<Result<void>> accept_tls(SSL_CTX* context, std::chrono::milliseconds limit);
 
-  // One system call or TLS record's worth, never waits.
+  // What has come, as far as it fits; of TLS a record, or several if they are large. Never waits.
   Moved try_read(char* into, std::size_t size);
   Moved try_write(std::string_view data);
 
@@ -67,8 +67,8 @@ class Stream {
   boost::asio::awaitable<Result<std::size_t>> read_some(char* into, std::size_t size);
   // Everything, down to the socket. The write deadline starts anew with each byte taken.
   boost::asio::awaitable<Result<void>> write(std::string_view data);
-  // After a try_read() that was blocked: until the socket has more (data, end of stream or an error), without a buffer. What TLS has kept of it by then is a
-  // part of a record, which only the socket can complete.
+  // After a try_read() that was blocked, or when !has_more(): until the socket has more (data, end of stream or an error), without a buffer. What TLS has kept
+  // of it by then is a part of a record, which only the socket can complete.
   boost::asio::awaitable<Result<void>> wait_readable();
 
   // A read that has not got a byte at that time answers Error{timeout}. No deadline: Deadlines::TimePoint::max().
@@ -85,6 +85,7 @@ class Stream {
   // Both directions at once; every waiting operation answers Error{closed}. Idempotent, callable at any time on the lane.
   void close();
   bool open() const { return !closed_; }
+  bool has_more() const { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }  // TLS has read something that nobody has taken
   bool flushed() const { return encrypted_.empty(); }  // nothing waits for the socket
 
   // A kept, unused connection: nothing to read and not hung up.

@@ -7,7 +7,7 @@ namespace berth::web {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::size_t kIdlePerTarget = 64;
+constexpr std::size_t kIdlePerTarget = 256;  // a page of many visitors: what is over this is dialled anew for each request
 constexpr std::chrono::minutes kForgetAfter{5};
 constexpr char kWorkspaceHost[] = "localhost";
 
