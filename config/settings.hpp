@@ -76,6 +76,7 @@ struct Settings {
     bool public_url_given = false;     // else browsers may reach the portal by any name of the machine
     std::string workspace_public_url;  // the other origin; derived from public_url and workspace_port_offset
     std::string wildcard_domain;       // "apps.box.example" or with ":PORT"; empty: all workspaces share one origin
+    bool watch_terminals = false;      // administrators may look at users' terminals
   } web;
 
   struct Admin {

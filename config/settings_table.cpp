@@ -110,6 +110,8 @@ constexpr SettingsKey kKeys[] = {
     {"web", "wildcard_domain", read<&S::web, &S::Web::wildcard_domain>, R"("")",
      "\"apps.box.example\": each port and Jupyter on its own origin https://N--WORKSPACE--USER.apps.box.example, for which *.apps.box.example must lead here. "
      "Needs public_url. \"DOMAIN:PORT\" when browsers come by another port than the workspaces'. Empty: paths on one origin, and no sharing."},
+    {"web", "watch_terminals", read<&S::web, &S::Web::watch_terminals>, "false",
+     "Administrators may look at users' terminals on the pages, without typing. Each look is in the audit trail and among the user's sessions, where they can end it."},
 
     {"admin", "socket", read<&S::admin, &S::Admin::socket>, R"("")", "Empty: admin.sock in run_dir."},
     {"admin", "socket_group", read<&S::admin, &S::Admin::socket_group>, R"("")",

@@ -47,6 +47,7 @@ web::WebOptions web_options(const Settings& settings, const std::string& version
   options.session_lifetime = settings.web.session_lifetime;
   options.settings = settings.in_force;
   options.keep_terminals = settings.ssh.keep_terminals;
+  options.watch_terminals = settings.web.watch_terminals;
   return options;
 }
 

@@ -41,6 +41,7 @@ asio::awaitable<ApiReply> get_me(ApiCall& call) {
                        {"ssh_port", options.ssh_port},
                        {"workspace_origin", nullptr},
                        {"sharing", call.lane.shared.origins.has_apps()},
+                       {"watching", options.watch_terminals && caller.is_admin() && caller.login.has_value()},
                        {"version", options.version}};
   if (caller.login) {
     me["csrf"] = csrf_token(call.lane, caller.cookie);

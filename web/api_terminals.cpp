@@ -15,10 +15,16 @@ namespace {
 
 constexpr std::string_view kProtocol = "berth.terminal.1", kTokenProtocol = "berth.csrf.";
 
-// What is typed into a terminal is the user's own: not even an administrator looks at another's here.
-Result<workspaces::WorkspaceId> own_workspace_of(const ApiCall& call) {
+// An administrator's browser, where the site's policy lets them look at others' terminals.
+bool may_watch(const ApiCall& call) { return call.lane.shared.options.watch_terminals && call.caller.is_admin() && call.caller.login.has_value(); }
+
+// What is typed into a terminal is the user's own; others may `only_look`, if at all.
+Result<workspaces::WorkspaceId> workspace_of(const ApiCall& call, bool only_look) {
   const Error missing{ErrorKind::not_found, "there is no such workspace"};
-  if (call.caller.admin_socket || call.params[0] != call.caller.actor.name) return missing;
+  if (call.caller.admin_socket) return missing;
+  if (call.params[0] != call.caller.actor.name) {
+    if (!only_look || !may_watch(call) || !call.lane.services().directory.find_user(*call.lane.reader, call.params[0])) return missing;
+  }
   if (call.params[1].find('+') != std::string::npos) return missing;
   return workspaces::parse_login_name(call.params[0] + "+" + call.params[1]);
 }
@@ -73,12 +79,13 @@ std::optional<Response> refuse_upgrade(const ApiCall& call) {
 }
 
 Result<TerminalWish> read_wish(const ApiCall& call) {
-  const auto workspace = own_workspace_of(call);
-  if (!workspace) return workspace.error();
   TerminalWish wish;
+  wish.watch = call.query_flag("watch");
+  const auto workspace = workspace_of(call, wish.watch);
+  if (!workspace) return workspace.error();
   wish.workspace = *workspace;
   wish.id = call.query("id").value_or("");
-  if (wish.id.size() > 16) return Error{ErrorKind::not_found, "there is no such terminal"};
+  if (wish.id.size() > 16 || (wish.watch && wish.id.empty())) return Error{ErrorKind::not_found, "there is no such terminal"};
   wish.size = {static_cast<std::uint32_t>(call.query_number("columns", 80, 1000)), static_cast<std::uint32_t>(call.query_number("rows", 24, 1000))};
   if (const auto from = call.query("from")) {
     std::uint64_t offset = 0;
@@ -89,21 +96,27 @@ Result<TerminalWish> read_wish(const ApiCall& call) {
   return wish;
 }
 
+// Of somebody who looks on it is among the sessions of the terminal's user, who may end it; the key of another is nothing that those rest on.
 auth::SessionRecord row_of(const ApiCall& call, const TerminalWish& wish) {
   auth::SessionRecord row;
   row.user = wish.workspace.user;
   row.workspace = wish.workspace.name;
+  row.client_address = call.client.peer.label();
+  if (wish.watch) {
+    row.kind = "watch";
+    row.detail = wish.id + " by " + call.caller.actor.name;
+    return row;
+  }
   row.kind = "terminal";
   row.detail = wish.id;
   row.key_fingerprint = call.caller.actor.key_fingerprint;
-  row.client_address = call.client.peer.label();
   return row;
 }
 
 }  // namespace
 
 asio::awaitable<ApiReply> get_terminals(ApiCall& call) {
-  const auto id = own_workspace_of(call);
+  const auto id = workspace_of(call, true);
   if (!id) co_return id.error();
   auto link = co_await workspaces::link_if_running(call.lane.services().manager, call.lane.lane, *id);
   if (!link) co_return link.error();
@@ -117,7 +130,7 @@ asio::awaitable<ApiReply> get_terminals(ApiCall& call) {
 }
 
 asio::awaitable<ApiReply> delete_terminal(ApiCall& call) {
-  const auto id = own_workspace_of(call);
+  const auto id = workspace_of(call, false);
   if (!id) co_return id.error();
   auto link = co_await workspaces::link_if_running(call.lane.services().manager, call.lane.lane, *id);
   if (!link) co_return link.error();
@@ -142,7 +155,11 @@ asio::awaitable<ApiReply> get_terminal(ApiCall& call) {
   end->act = [&client] { client.stream.close(); };
   const Presences::Use use(presence, client.stream, [end] { end->now(); });
   auto live = lane.services().sessions.open(row_of(call, *wish), lane.executor(), [end](const std::string&) { end->now(); });
-  const auto still_valid = [&lane, cookie = call.caller.cookie] { return lane.services().logins.check(*lane.reader, cookie).has_value(); };
+  const auto still_valid = [&lane, cookie = call.caller.cookie, admin = call.caller.is_admin()] {
+    const auto login = lane.services().logins.check(*lane.reader, cookie);
+    return login && (!admin || login->user.role == auth::Role::admin);
+  };
+  if (wish->watch) call.audit("terminal.watch", wish->workspace.user + " " + wish->workspace.name + " " + wish->id, {});
   std::string outcome = "left";
   // The login may have ended between its check and the row that a revocation would have found.
   if (still_valid()) {

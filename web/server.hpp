@@ -84,6 +84,7 @@ struct WebOptions {
   std::vector<SettingInForce> settings;  // what GET /settings shows
   std::chrono::seconds session_lifetime{12 * 3600};          // Max-Age of the session cookie
   std::chrono::seconds keep_terminals{600};                  // that no page looks at any more
+  bool watch_terminals = false;                              // administrators may look at users' terminals
   WebLimits limits;
 
   // How users reach us by SSH, in texts for them: "ssh -p 2222 gpu-box".

@@ -29,6 +29,7 @@ constexpr std::size_t kMostQueued = 256 * 1024;         // of control frames: a 
 constexpr std::size_t kMostInFrame = 32 * 1024;
 constexpr std::chrono::seconds kPing{30}, kSilent{75};
 constexpr std::chrono::seconds kTypingLook{5};  // how often typing that the terminal does not take looks whether the page is still there
+constexpr std::chrono::seconds kWatchCheck{1};
 constexpr std::uint32_t kMostColumns = 1000;
 
 // One page and its terminal. Everything on one lane; whoever writes to the socket is write_loop alone.
@@ -49,6 +50,9 @@ struct Page {
   std::optional<json> exit;
   std::optional<std::uint16_t> closing;
   std::string closing_reason;
+  bool watching = false;  // what is typed here is dropped
+  std::function<bool()> still_valid;
+  std::chrono::steady_clock::time_point checked = std::chrono::steady_clock::now();
   bool gone = false;     // the page
   bool writing = false;  // a frame may be half-way out
 
@@ -95,9 +99,17 @@ asio::awaitable<Result<void>> wait_readable(PagePtr page) {
   co_return Result<void>();
 }
 
+// Who looks on by their role does so no longer than they have it.
+bool may_still_watch(Page& page) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!page.watching || now - page.checked < kWatchCheck) return true;
+  page.checked = now;
+  return page.still_valid();
+}
+
 // Until there may be something to write. A ping is queued when there was nothing for long.
 asio::awaitable<void> wait_for_more(PagePtr page) {
-  page->wake.expires_after(kPing);
+  page->wake.expires_after(page->watching ? kWatchCheck : kPing);
   if (page->output.is_open() && page->at - page->acknowledged < kAhead) {
     (void)co_await unless(wait_readable(page), page->wake);
   } else {
@@ -109,6 +121,7 @@ asio::awaitable<void> wait_for_more(PagePtr page) {
 asio::awaitable<void> write_loop(PagePtr page, std::shared_ptr<auth::LiveSession> live) {
   std::string reason;
   while (!page->gone) {
+    if (!may_still_watch(*page)) page->cut(kClosePolicy, "the login has ended");
     std::string frame = std::exchange(page->queued, {});
     if (frame.empty()) frame = next_output(*page);
     if (frame.empty() && page->exit && !page->output.is_open()) {
@@ -178,6 +191,7 @@ void take_text(Page& page, const std::string& text) {
   const json message = json::parse(text, nullptr, false);
   if (!message.is_object()) return;
   const std::string kind = message.value("type", json("")).is_string() ? message.value("type", json("")).get<std::string>() : "";
+  if (page.watching && kind != "ack") return;
   if (kind == "resize") {
     const auto columns = number_of(message, "columns", kMostColumns), rows = number_of(message, "rows", kMostColumns);
     if (columns && rows && *columns > 0 && *rows > 0) page.process->resize(static_cast<std::uint32_t>(*columns), static_cast<std::uint32_t>(*rows), 0, 0);
@@ -215,7 +229,7 @@ asio::awaitable<void> read_loop(PagePtr page, std::shared_ptr<auth::LiveSession>
       reader.add({buffer.data(), *got});
       continue;
     }
-    if (message->opcode == Opcode::binary && takes_input) takes_input = co_await type(page, std::move(message->data));
+    if (message->opcode == Opcode::binary && takes_input && !page->watching) takes_input = co_await type(page, std::move(message->data));
     if (message->opcode == Opcode::text && is_flat(message->data)) take_text(*page, message->data);
     if (message->opcode == Opcode::ping) page->queue(websocket_frame(Opcode::pong, message->data));
     if (message->opcode == Opcode::close) {
@@ -236,6 +250,12 @@ asio::awaitable<void> watch_exit(std::weak_ptr<Page> weak, std::shared_ptr<tunne
   else if (exit.error().kind == ErrorKind::conflict) page->close(kCloseNormal, exit.error().message.substr(0, 100));
   else page->close(kCloseGoingAway, exit.error().message.substr(0, 100));
   page->wake.cancel();
+}
+
+asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> running_workspace(LaneServer& lane, workspaces::WorkspaceId id) {
+  auto link = co_await workspaces::link_if_running(lane.services().manager, lane.lane, std::move(id));
+  if (link && !*link) co_return Error{ErrorKind::not_found, "the workspace does not run"};
+  co_return link;
 }
 
 asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> start_workspace(LaneServer& lane, Connection& client, workspaces::WorkspaceId id) {
@@ -259,7 +279,8 @@ asio::awaitable<Result<std::unique_ptr<tunnels::Process>>> open_terminal(LaneSer
   if (!wish.id.empty()) {
     tunnels::AttachOptions options;
     options.id = wish.id;
-    options.size = wish.size;
+    if (!wish.watch) options.size = wish.size;
+    options.watch_only = wish.watch;
     options.from = wish.from;
     auto attached = co_await link.attach(std::move(options));
     co_return attached;
@@ -292,7 +313,8 @@ json opened_message(const tunnels::Process& process, const TerminalWish& wish) {
 
 asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& client, TerminalWish wish, std::shared_ptr<TerminalEnd> end,
                                                  std::function<bool()> still_valid, std::shared_ptr<auth::LiveSession> live) {
-  auto link = co_await start_workspace(lane, client, wish.workspace);
+  auto finding = wish.watch ? running_workspace(lane, wish.workspace) : start_workspace(lane, client, wish.workspace);
+  auto link = co_await std::move(finding);
   std::string outcome;
   if (!link) {
     outcome = co_await fail(client, link.error());
@@ -305,6 +327,8 @@ asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& c
   }
   std::shared_ptr<tunnels::Process> process = std::move(*opened);
   auto page = std::make_shared<Page>(lane, client, process);
+  page->watching = wish.watch;
+  page->still_valid = still_valid;
   page->tell(opened_message(*process, wish));
   process->on_change([weak = std::weak_ptr<Page>(page)](const tunnels::TerminalChange& change) {
     const PagePtr target = weak.lock();
@@ -325,7 +349,7 @@ asio::awaitable<std::string> serve_terminal_page(LaneServer& lane, Connection& c
   --lane.counters.websockets;
   process->on_change(nullptr);
   end->act = nullptr;
-  if (end->happened || !still_valid()) process->hang_up();
+  if (!wish.watch && (end->happened || !still_valid())) process->hang_up();
   boost::system::error_code ignored;
   page->input.close(ignored);
   page->output.close(ignored);

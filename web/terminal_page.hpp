@@ -20,6 +20,7 @@ struct TerminalWish {
   std::string id;  // empty: a new one
   tunnels::TerminalSize size;
   std::optional<std::uint64_t> from;
+  bool watch = false;  // only looks, and neither starts nor ends anything
 };
 
 // How a page is ended from outside: somebody ended its row, or the login behind it is over. On the lane.

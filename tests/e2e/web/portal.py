@@ -27,12 +27,12 @@ NO_CODES = {"error": {"kind": "unavailable", "message": "this test uses no codes
 
 
 class AppsBox(Box):
-    """A Box with an origin for each application (web.wildcard_domain)."""
+    """A Box with an origin for each application (web.wildcard_domain), whose administrators may look at terminals (web.watch_terminals)."""
 
     def up(self, *extra, **kw):
         super().up(*extra, **kw)
         settings = self.state / "berth.toml"
-        settings.write_text(settings.read_text().replace("[web]\n", f'[web]\npublic_url = "https://localhost:{self.web_port}"\nwildcard_domain = "{DOMAIN}"\n', 1))
+        settings.write_text(settings.read_text().replace("[web]\n", f'[web]\npublic_url = "https://localhost:{self.web_port}"\nwildcard_domain = "{DOMAIN}"\nwatch_terminals = true\n', 1))
         pid = self.pid("berthd")
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: gone(pid), "berthd ends", 60)

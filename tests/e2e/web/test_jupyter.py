@@ -1,15 +1,18 @@
 """JupyterLab of one's own workspace, through the proxy, on the workspace origin."""
 
+import asyncio
 import contextlib
 import re
 import time
+import uuid
 from urllib.parse import unquote
 
+import aiohttp
 import pytest
 import websockets
 
 from berthbox import fingerprint, make_key, wait_until
-from portal import INSECURE, cookie_header, fetch, run_async, shoot, shown_code, wait_for_lab
+from portal import INSECURE, cookie_header, enter, fetch, run_async, shoot, shown_code, wait_for_lab
 
 def open_lab(portal, page):
     """Clicks Open Jupyter on Home; answers the tab that shows JupyterLab."""
@@ -137,6 +140,43 @@ def test_revoking_the_key_closes_websockets(portal, box, ada):
     with socket_ends(lab):
         box.berth("key", "revoke", fingerprint(key))
     assert fetch(lab, "/w/ada/main/jupyter/api/status") == 401
+
+
+def test_messages_of_a_lost_page_are_kept(ada):
+    """What a kernel says while its page has lost the connection is there when the page comes back: Jupyter keeps it for the kernel session."""
+    async def test():
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), connector=aiohttp.TCPConnector(ssl=INSECURE)) as http:
+            status = await enter(http, ada, "/w/ada/main/jupyter/api/status")
+            api, headers = status.removesuffix("/status"), {"Origin": re.match(r"https://[^/]+", status).group()}
+            async with http.post(f"{api}/kernels", json={}, headers=headers) as made:
+                assert made.status == 201, await made.text()
+                kernel = f"{api}/kernels/{(await made.json())['id']}"
+            page = str(uuid.uuid4())
+
+            async def printed(channels, word):
+                while True:
+                    message = await channels.receive_json(timeout=60)
+                    if message["msg_type"] == "stream" and word in message["content"]["text"]:
+                        return
+
+            channels = await http.ws_connect(f"{kernel}/channels?session_id={page}", headers=headers)
+            header = {"msg_id": str(uuid.uuid4()), "username": "", "session": page, "msg_type": "execute_request", "version": "5.3", "date": ""}
+            code = "import time\nprint('begun', flush=True)\ntime.sleep(2)\nprint('while nobody looked', flush=True)"
+            await channels.send_json({"header": header, "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": [],
+                                      "content": {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}})
+            await printed(channels, "begun")
+            await channels.close()
+            for _ in range(600):
+                async with http.get(kernel) as asked:
+                    if (await asked.json())["execution_state"] == "idle":
+                        break
+                await asyncio.sleep(0.1)
+            channels = await http.ws_connect(f"{kernel}/channels?session_id={page}", headers=headers)
+            await printed(channels, "while nobody looked")
+            await channels.close()
+            async with http.delete(kernel, headers=headers) as gone:
+                assert gone.status == 204
+    run_async(test(), 240)
 
 
 def test_logging_out_closes_websockets(portal, ada):

@@ -18,6 +18,7 @@ import { OverviewPage } from './pages/overview';
 import { AllSessionsPage, SessionsPage } from './pages/sessions';
 import { SettingsPage } from './pages/settings';
 import { TerminalPage } from './pages/terminal';
+import { WatchPage } from './pages/watch';
 import { UserPage } from './pages/user';
 import { UsersPage } from './pages/users';
 import { Link, navigate, usePath } from './router';
@@ -43,6 +44,7 @@ const ROUTES: Route[] = [
   { path: /^\/admin\/keys$/, who: 'auditor', page: (me) => <AllKeysPage me={me} /> },
   { path: /^\/admin\/campaign$/, who: 'auditor', page: (me) => <CampaignPage me={me} /> },
   { path: /^\/admin\/sessions$/, who: 'auditor', page: (me) => <AllSessionsPage me={me} /> },
+  { path: /^\/admin\/watch\/([^/]+)\/([^/]+)$/, who: 'admin', wide: true, page: (_, [user, name]) => <WatchPage user={decodeURIComponent(user!)} workspace={decodeURIComponent(name!)} /> },
   { path: /^\/admin\/audit$/, who: 'auditor', page: () => <AuditPage /> },
   { path: /^\/admin\/settings$/, who: 'auditor', page: () => <SettingsPage /> },
 ];

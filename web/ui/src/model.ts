@@ -13,6 +13,7 @@ export interface Me {
   ssh_port: number;
   workspace_origin: string;
   sharing?: boolean;
+  watching?: boolean;  // may look at others' terminals
   version: string;
 }
 export interface WebSession {

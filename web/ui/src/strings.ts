@@ -137,9 +137,15 @@ export const en = {
     title: 'Terminal', tools: 'Terminal tools', shell: 'Shell', detached: 'detached', new: 'New', end: 'End', smaller: 'A−, smaller text', larger: 'A+, larger text', previous: 'Previous', next: 'Next',
     label: (workspace: string) => `Terminal of ${workspace}`,
     connecting: 'Connecting…', lost: 'The connection was lost. The shell goes on; this page attaches again.', notLoaded: 'The terminal could not be loaded. Reload the page.',
-    ended: (how: string) => how === '' || how === '0' ? 'The shell has ended.' : `The shell has ended (${how}).`, loggedOut: 'Your login has ended. Log in again; the shell goes on for a while.',
+    ended: (how: string) => how === '' || how === '0' ? 'The shell has ended.' : `The shell has ended (${how}).`, loggedOut: 'Your login has ended, and this shell with it. Log in again.',
     endAsk: 'End this shell?', endText: 'What runs in it ends, as if you closed its window.',
     hint: 'Closing this page leaves the shell running. Ctrl+Shift+C copies, Ctrl+Shift+F searches, Ctrl+Shift+F6 leaves the terminal by keyboard.',
+  },
+
+  watch: {
+    title: (user: string, workspace: string) => `Terminals of ${user}, workspace ${workspace}`, watch: 'Watch', watchLabel: (user: string) => `Watch a terminal of ${user}`,
+    lead: 'You only look. The user sees it among their sessions and can end it, and it is in the audit trail.', none: 'No terminal is open there.', program: 'Program', viewers: 'Viewers', size: 'Size',
+    ended: 'This look at the terminal has ended.', others: 'All terminals',
   },
 
   environments: {

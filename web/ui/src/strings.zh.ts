@@ -136,9 +136,15 @@ export const zh: Strings = {
     title: '终端', tools: '终端工具', shell: '终端', detached: '已分离', new: '新建', end: '结束', smaller: 'A−，缩小文字', larger: 'A+，放大文字', previous: '上一个', next: '下一个',
     label: (workspace) => `${workspace} 的终端`,
     connecting: '正在连接…', lost: '连接已断开。终端仍在运行，本页会重新连接。', notLoaded: '无法加载终端，请重新加载页面。',
-    ended: (how) => how === '' || how === '0' ? '终端已结束。' : `终端已结束（${how}）。`, loggedOut: '您的登录已失效，请重新登录；终端会继续运行一段时间。',
+    ended: (how) => how === '' || how === '0' ? '终端已结束。' : `终端已结束（${how}）。`, loggedOut: '您的登录已失效，此终端也已结束，请重新登录。',
     endAsk: '结束此终端？', endText: '其中运行的程序会结束，与关闭终端窗口相同。',
     hint: '关闭本页后终端仍会运行。Ctrl+Shift+C 复制，Ctrl+Shift+F 搜索，Ctrl+Shift+F6 用键盘离开终端。',
+  },
+
+  watch: {
+    title: (user, workspace) => `${user} 的终端，工作区 ${workspace}`, watch: '查看', watchLabel: (user) => `查看 ${user} 的终端`,
+    lead: '您只能查看。用户会在自己的会话中看到并可将其结束，审计记录中也会留下记录。', none: '那里没有打开的终端。', program: '程序', viewers: '查看者', size: '大小',
+    ended: '对该终端的查看已结束。', others: '全部终端',
   },
 
   environments: {

@@ -8,11 +8,14 @@ import { Badge, Button, Loading, Page, When } from '../parts/basics';
 import { useConfirm } from '../parts/confirm';
 import { Table, type Column } from '../parts/table';
 import { Link } from '../router';
+import { watchAddress } from './watch';
 import { t } from '../strings';
 
 const what = (session: Session) => session.detail || session.kind;
 
-export function sessionColumns(everybody: boolean, ended: boolean, traffic: Traffic, end: ((session: Session) => void) | null): Column<Session>[] {
+const WATCHED = ['shell', 'terminal', 'attach'];  // kinds of sessions that have a terminal
+
+export function sessionColumns(everybody: boolean, ended: boolean, traffic: Traffic, end: ((session: Session) => void) | null, watcher = ''): Column<Session>[] {
   const columns: (Column<Session> | false)[] = [
     everybody && { title: t.sessions.user, cell: (s) => <Link to={`/admin/users/${encodeURIComponent(s.user)}`}>{s.user}</Link> },
     { title: t.sessions.kind, cell: (s) => everybody ? s.kind : <strong>{s.kind}</strong> },
@@ -25,6 +28,8 @@ export function sessionColumns(everybody: boolean, ended: boolean, traffic: Traf
       return <span class="nowrap">{bytes(read)} / {bytes(written)}</span>;
     } },
     ended && { title: t.sessions.outcome, cell: (s) => s.closed_at ? <span class="soft">{s.outcome || t.none}</span> : <Badge tone="good">{t.sessions.open}</Badge> },
+    watcher !== '' && { title: t.watch.watch, hideTitle: true, class: 'act', cell: (s) => s.closed_at || s.user === watcher || !WATCHED.includes(s.kind) ? null
+      : <a class="button quiet" href={watchAddress(s.user, s.workspace)} aria-label={t.watch.watchLabel(s.user)}>{t.watch.watch}</a> },
     end !== null && { title: t.sessions.end, hideTitle: true, class: 'act', cell: (s) =>
       s.closed_at ? null : <Button kind="quiet" label={t.sessions.endLabel(what(s))} onClick={() => end(s)}>{t.sessions.end}</Button> },
   ];
@@ -63,7 +68,7 @@ export function AllSessionsPage({ me }: { me: Me }) {
   const end = (s: Session) => confirm.ask({ title: t.sessions.endAsk, text: t.sessions.endText(`${s.user}: ${what(s)}`), verb: t.sessions.end,
     act: async () => { await api.endSession(s.id); await reload(); } });
   const choice = <label class="check"><input type="checkbox" checked={history} onChange={(event) => setHistory(event.currentTarget.checked)} /> {t.sessions.history}</label>;
-  const columns = sessionColumns(true, history, traffic, me.user.role === 'admin' ? end : null);
+  const columns = sessionColumns(true, history, traffic, me.user.role === 'admin' ? end : null, me.watching ? me.user.name : '');
   return (
     <Page title={t.sessions.allTitle} lead={t.sessions.allLead} aside={choice}>
       <Loading data={data} error={error} retry={reload} />

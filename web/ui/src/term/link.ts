@@ -3,7 +3,7 @@
 import { query } from '../api';
 import { backoff } from '../stream';
 
-export interface TerminalId { user: string; workspace: string; id: string | null }
+export interface TerminalId { user: string; workspace: string; id: string | null; watch?: boolean }  // watch: only looks
 export type LinkState =
   | { is: 'connecting'; lines: string[] } | { is: 'open' } | { is: 'lost'; attempt: number }
   | { is: 'ended'; how: string } | { is: 'failed'; kind: string; message: string } | { is: 'logged_out' };
@@ -11,7 +11,7 @@ export type LinkState =
 export interface LinkEvents {
   state: (state: LinkState) => void;
   // restore: what is shown has a gap (or nothing is shown yet): begin anew with these sequences. null: go on.
-  opened: (id: string, restore: string | null) => void;
+  opened: (id: string, restore: string | null, size: { columns: number; rows: number }) => void;
   output: (bytes: Uint8Array, shown: () => void) => void;  // call `shown` when it is on the screen
   size: (columns: number, rows: number) => void;
   title: (title: string) => void;
@@ -57,10 +57,10 @@ export class TerminalLink {
     this.socket?.close();
   }
 
-  type(bytes: Uint8Array<ArrayBuffer>) { if (this.socket?.readyState === 1) this.socket.send(bytes); }
+  type(bytes: Uint8Array<ArrayBuffer>) { if (this.socket?.readyState === 1 && !this.terminal.watch) this.socket.send(bytes); }
   resize(columns: number, rows: number) {
     this.size = { columns, rows };
-    this.say({ type: 'resize', columns, rows });
+    if (!this.terminal.watch) this.say({ type: 'resize', columns, rows });
   }
   end() { this.say({ type: 'end' }); }
 
@@ -74,12 +74,12 @@ export class TerminalLink {
   private say(message: object) { if (this.socket?.readyState === 1) this.socket.send(JSON.stringify(message)); }
 
   private connect() {
-    const { user, workspace, id } = this.terminal;
+    const { user, workspace, id, watch } = this.terminal;
     const path = `/api/v1/workspaces/${encodeURIComponent(user)}/${encodeURIComponent(workspace)}/terminal`;
     const from = this.asked = this.begun ? this.shown : null;
     this.lines = [];
     if (this.attempt === 0) this.events.state({ is: 'connecting', lines: [] });
-    const socket = new WebSocket(`wss://${location.host}${path}${query({ ...this.size, id, from })}`, ['berth.terminal.1', `berth.csrf.${this.csrf}`]);
+    const socket = new WebSocket(`wss://${location.host}${path}${query({ ...this.size, id, from, watch: watch || undefined })}`, ['berth.terminal.1', `berth.csrf.${this.csrf}`]);
     socket.binaryType = 'arraybuffer';
     socket.onmessage = ({ data }) => { if (socket === this.socket) typeof data === 'string' ? this.hear(data) : this.take(new Uint8Array(data as ArrayBuffer)); };
     socket.onclose = ({ code }) => { if (socket === this.socket) this.closed(code); };
@@ -103,7 +103,7 @@ export class TerminalLink {
       this.lines = [...this.lines, String(message.line)].slice(-MOST_LINES);
       this.events.state({ is: 'connecting', lines: this.lines });
     } else if (message.type === 'opened') {
-      this.opened(String(message.id), Number(message.from), String(message.restore ?? ''));
+      this.opened(String(message.id), Number(message.from), String(message.restore ?? ''), { columns: Number(message.columns), rows: Number(message.rows) });
       this.events.title(String(message.title ?? ''));
     } else if (message.type === 'title') {
       this.events.title(String(message.title));
@@ -116,11 +116,11 @@ export class TerminalLink {
     }
   }
 
-  private opened(id: string, from: number, restore: string) {
+  private opened(id: string, from: number, restore: string, size: { columns: number; rows: number }) {
     this.terminal.id = id;
     this.at = this.shown = this.acknowledged = from;
     this.attempt = 0;
-    this.events.opened(id, from === this.asked ? null : restore);
+    this.events.opened(id, from === this.asked ? null : restore, size);
     this.events.state({ is: 'open' });
   }
 

@@ -31,7 +31,8 @@ export class Screen {
   private readonly observer: ResizeObserver;
   private readonly themed = () => { this.terminal.options.theme = this.dark.matches ? DARK : LIGHT; };
 
-  constructor(box: HTMLElement, label: string, leave: () => void, find: () => void) {
+  // fixed: as large as somebody else says, not as the box is.
+  constructor(box: HTMLElement, label: string, leave: () => void, find: () => void, private readonly fixed = false) {
     adoptStyles();
     this.terminal = new Terminal({
       fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace',
@@ -61,7 +62,7 @@ export class Screen {
   }
 
   get size() { return { columns: this.terminal.cols, rows: this.terminal.rows }; }
-  private fitNow() { try { this.fit.fit(); } catch { /* not laid out yet */ } }
+  private fitNow() { if (!this.fixed) try { this.fit.fit(); } catch { /* not laid out yet */ } }
 
   async copy(): Promise<boolean> {
     const text = this.terminal.getSelection();
