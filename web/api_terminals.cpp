@@ -155,9 +155,10 @@ asio::awaitable<ApiReply> get_terminal(ApiCall& call) {
   end->act = [&client] { client.stream.close(); };
   const Presences::Use use(presence, client.stream, [end] { end->now(); });
   auto live = lane.services().sessions.open(row_of(call, *wish), lane.executor(), [end](const std::string&) { end->now(); });
-  const auto still_valid = [&lane, cookie = call.caller.cookie, admin = call.caller.is_admin()] {
+  const bool by_role = wish->workspace.user != call.caller.actor.name;
+  const auto still_valid = [&lane, cookie = call.caller.cookie, by_role] {
     const auto login = lane.services().logins.check(*lane.reader, cookie);
-    return login && (!admin || login->user.role == auth::Role::admin);
+    return login && (!by_role || login->user.role == auth::Role::admin);
   };
   if (wish->watch) call.audit("terminal.watch", wish->workspace.user + " " + wish->workspace.name + " " + wish->id, {});
   std::string outcome = "left";

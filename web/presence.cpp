@@ -27,7 +27,7 @@ std::shared_ptr<Presences::Presence> Presences::find_or_open(const auth::WebSess
     presence->session = session;
     auth::SessionRecord record;
     record.user = session.user;
-    record.workspace = share.empty() ? id.name : id.user + "+" + id.name;
+    record.workspace = id.user == session.user ? id.name : id.user + "+" + id.name;
     record.kind = "web";
     record.detail = auth::browser_detail(session.id) + (share.empty() ? "" : " share " + share);
     record.key_fingerprint = session.key_fingerprint;

@@ -8,6 +8,7 @@ import pathlib
 import re
 import socket
 import ssl
+import threading
 import time
 import zlib
 
@@ -36,9 +37,13 @@ def server(box, ada):
     process = ada.popen("box", "ulimit -n 16384; PYTHONPATH=$HOME/.clients exec /opt/python/bin/python server.py 2>&1")
     line = process.stdout.readline().decode(errors="replace")
     assert line.startswith("ready"), line + process.stdout.read().decode(errors="replace")
+    # It says a few lines for each WebSocket that was cut: with thousands of them it would stand still if nobody read that.
+    reading = threading.Thread(target=process.stdout.read, daemon=True)
+    reading.start()
     yield process
     process.kill()
-    process.communicate()
+    process.wait()
+    reading.join()
 
 
 class Visit:

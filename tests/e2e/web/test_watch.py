@@ -53,6 +53,7 @@ def test_looking_on(browser, wildcard_box, boss):
         shoot(page, "watch-phone")
         [look] = looks(wildcard_box)
         assert look["detail"] == f"{tab.opened['id']} by boss"
+        assert {row["workspace"] for row in wildcard_box.sessions("boss") if row["kind"] == "web"} == {"ada+main"}
         assert own.ask("DELETE", f"sessions/{look['id']}") == {"ended": 1}
         page.get_by_text("This look at the terminal has ended.").wait_for()
         page.reload()

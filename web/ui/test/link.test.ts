@@ -19,9 +19,9 @@ class FakeSocket {
 const last = () => FakeSocket.all[FakeSocket.all.length - 1]!;
 let states: LinkState[], restores: (string | null)[], shown: (() => void)[];
 
-function begin(id: string | null = null) {
+function begin(id: string | null = null, watch = false) {
   states = []; restores = []; shown = [];
-  const link = new TerminalLink({ user: 'ada', workspace: 'main', id }, 'TOKEN', { columns: 100, rows: 30 }, {
+  const link = new TerminalLink({ user: 'ada', workspace: 'main', id, watch }, 'TOKEN', { columns: 100, rows: 30 }, {
     state: (state) => states.push(state), opened: (_id, restore) => restores.push(restore), output: (_bytes, done) => shown.push(done), size: () => {}, title: () => {},
   });
   link.start();
@@ -64,6 +64,15 @@ it('attaches again after a loss, from what was on the screen', () => {
   vi.advanceTimersByTime(60_000);
   last().say({ type: 'opened', id: 't1', from: 900, restore: '\x1b[?1049h' });  // the server no longer has all of it
   expect(restores.at(-1)).toBe('\x1b[?1049h');
+});
+
+it('only looks when it watches', () => {
+  const link = begin('t1', true);
+  expect(last().url).toContain('&id=t1&watch=1');
+  last().say({ type: 'opened', id: 't1', from: 0, columns: 90, rows: 20 });
+  link.type(new Uint8Array([120]));
+  link.resize(50, 10);
+  expect(last().sent).toEqual([]);
 });
 
 it('acknowledges what is on the screen, not what has come', () => {
