@@ -21,6 +21,7 @@ import asyncssh
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from berthbox import Box, gone, wait_until  # noqa: E402
+from environments import measure as measure_environments  # noqa: E402
 from keys import measure as measure_keys  # noqa: E402
 from reference import CIPHER, Sshd, pss_kib  # noqa: E402
 from ssh import PARTS, SshBench  # noqa: E402
@@ -199,6 +200,11 @@ class Bench:
         for row in measure_web(self.box, self.ada):
             yield Row(*row)
 
+    # -- conda environments
+    def environments(self):
+        for row in measure_environments(max(10, self.rounds // 2)):
+            yield Row(*row)
+
     async def grown(self, port, user, count, pids):
         async def connect():
             return await asyncssh.connect("127.0.0.1", port, username=user, client_keys=[str(self.box.key)], known_hosts=None, config=None,
@@ -226,7 +232,7 @@ def table(rows):
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
-NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys", "web", "ssh"]
+NAMES = ["exec", "throughput", "start", "jupyter", "memory", "keys", "web", "ssh", "environments"]
 
 
 def main():

@@ -10,7 +10,7 @@ constexpr Parameter kOnlyUser{"USER", "only this user's", Completes::users, fals
 constexpr Parameter kKeyFile{"FILE", "lines as in a .pub file; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
 constexpr Parameter kWorkspace{"WORKSPACE", "USER for the workspace main, USER+NAME for another", Completes::workspaces, true,
                                "the NAME of one of yours (left out: the one you logged in to), or USER+NAME"};
-constexpr Parameter kEnv{"ENV", "the environment: NAME over SSH, USER/NAME here and for another's"};
+constexpr Parameter kEnv{"ENV", "the environment: NAME over SSH, USER/NAME here and for another's, team/NAME for the team's"};
 constexpr Parameter kEnvFile{"FILE", "an environment.yml; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
 constexpr Parameter kFingerprint{"FINGERPRINT", "SHA256:… as `berth key list` shows it", Completes::fingerprints};
 constexpr Option kYes{"--yes", "", "do not ask"};
@@ -99,6 +99,9 @@ constexpr Command kCommands[] = {
     {"workspace", "start", "start one and wait until it runs", {kWorkspace}, {}, workspace_start, Who::user},
     {"workspace", "stop", "stop one: what runs in it ends, the home stays", {kWorkspace}, {}, workspace_stop, Who::user},
     {"workspace", "reset", "stop one and make its container anew at the next use; the home stays", {kWorkspace}, {}, workspace_reset, Who::user},
+    {"workspace", "image", "the images that one can be made of; with IMAGE: choose one, for its next start",
+     {Parameter{"WORKSPACE", "USER for the workspace main, USER+NAME for another", Completes::workspaces, true, "NAME of one of yours, or USER+NAME; left out: this one"},
+      Parameter{"IMAGE", "its name", Completes::nothing, false}}, {}, workspace_image, Who::user},
     {"workspace", "remove", "remove one's container and record; the home stays", {kWorkspace},
      {Option{"--with-home", "", "delete the home directory too (asks)"}, kYes}, workspace_remove, Who::user},
 
@@ -112,9 +115,14 @@ constexpr Command kCommands[] = {
      Who::user},
     {"env", "rollback", "make an earlier revision current, at once",
      {kEnv, Parameter{"REVISION", "which; the one before when left out", Completes::nothing, false}}, {}, env_rollback, Who::user},
-    {"env", "default", "make it what new shells start with", {kEnv}, {Option{"--off", "", "they start with none"}}, env_default, Who::user},
+    {"env", "default", "make it what new shells start with", {kEnv}, {Option{"--off", "", "they start with none"}, Option{"--user", "USER", "whose shells (admin)", Completes::users}}, env_default, Who::user},
     {"env", "export", "print it, to be kept or built elsewhere", {kEnv},
      {Option{"--format", "FORMAT", "lock (the default), explicit (for conda) or yaml"}, Option{"--revision", "N", "another than the current one"}}, env_export, Who::user},
+    {"env", "clone", "make another with the same packages, of your own: NAME or team/NAME",
+     {kEnv, Parameter{"NEW", "what it is to be called"}}, {}, env_clone, Who::user},
+    {"env", "share", "let everybody use it: it becomes team/NAME, and you maintain it", {kEnv}, {kYes}, env_share, Who::user},
+    {"env", "maintainer", "let another user change an environment of the team", {kEnv, Parameter{"USER", "who", Completes::users}},
+     {Option{"--remove", "", "not any more"}}, env_maintainer, Who::user},
     {"env", "remove", "remove it with all revisions", {kEnv}, {kYes}, env_remove, Who::user},
     {"env", "verify", "build it again aside, and compare every file", {kEnv}, {}, env_verify, Who::user},
     {"env", "check", "check and solve an environment.yml; nothing is installed", {kEnvFile},

@@ -59,6 +59,24 @@ Outcome<> workspace_start(const Invocation& given, const Context& context) {
 Outcome<> workspace_stop(const Invocation& given, const Context& context) { return act(given, context, "/stop"); }
 Outcome<> workspace_reset(const Invocation& given, const Context& context) { return act(given, context, "/reset"); }
 
+Outcome<> workspace_image(const Invocation& given, const Context& context) {
+  const std::string path = workspace_path(given["WORKSPACE"], context) + "/image";
+  const Outcome<json> images = given.has("IMAGE") ? context.api.post(path, {{"image", given["IMAGE"]}}) : context.api.get(path);
+  if (!images) return images.error();
+  Table table({{""}, {"IMAGE"}, {"GLIBC"}, {"DESCRIPTION"}, {"REFERENCE", Align::left, 20}});
+  std::string notes;
+  for (const json& image : images->value("items", json::array())) {
+    const bool chosen = image.value("chosen", json()) == true;
+    table.add({chosen ? "*" : "", text_field(image, "name"), text_field(image, "glibc"), text_field(image, "description"), text_field(image, "image")});
+    for (const json& warning : image.value("warnings", json::array())) {
+      if (chosen && warning.is_string()) notes += "note: " + printable(warning.get<std::string>()) + "\n";
+    }
+  }
+  if (images->value("restart", json()) == true) notes += "it runs with another image: stop it, and the next start makes it anew; home and environments stay\n";
+  print_answer(context, *images, table.render(context.streams.style) + notes);
+  return {};
+}
+
 Outcome<> workspace_remove(const Invocation& given, const Context& context) {
   const std::string workspace = workspace_label(given["WORKSPACE"], context);
   const bool with_home = given.has("--with-home");

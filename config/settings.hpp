@@ -101,6 +101,11 @@ struct Settings {
     std::chrono::seconds lifetime{};  // 0: users cannot ask for certificates
   } certificates;
 
+  struct Environments {
+    std::string sharing;                  // who may make an environment the team's: "users", "admins"
+    std::chrono::seconds verify_every{};  // 0: never by itself
+  } environments;
+
   struct Keys {
     std::vector<std::string> allowed_types;
     std::int64_t min_rsa_bits = 0;

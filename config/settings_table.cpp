@@ -23,6 +23,8 @@ constexpr std::string_view kForwards[] = {"local", "remote", "unix", "agent", "x
 constexpr std::string_view kSelfService[] = {"list", "add", "rotate", "remove"};
 constexpr std::string_view kAuditCopies[] = {"none", "journald", "syslog"};
 
+constexpr std::string_view kSharing[] = {"users", "admins"};
+
 constexpr SettingsSection kSections[] = {
     {"server", "berthd itself."},
     {"ssh", "The SSH door."},
@@ -31,6 +33,7 @@ constexpr SettingsSection kSections[] = {
     {"keeper", "berth-keeper, the only program that reaches the container engine. Images and limits stand in its own file."},
     {"workspaces", "What every workspace gets."},
     {"audit", "The audit trail: who did what, in the store."},
+    {"environments", "Conda environments (docs/environments.md). Where they lie, their channels and limits stand in the keeper's file."},
     {"certificates", "OpenSSH certificates that Berth itself issues. Those of other authorities: `berth ca add`."},
     {"keys", "Which public keys may be used, and for how long: for keys that are in the store already too. `berth user except` makes exceptions."},
 };
@@ -126,6 +129,11 @@ constexpr SettingsKey kKeys[] = {
      "Rows older than this (\"400d\") are forgotten, the chain of the rest stays verifiable; 0s: all are kept.", {0, 36500 * kDay}},
     {"audit", "copy_to", read<&S::audit, &S::Audit::copy_to>, R"("none")",
      "Each row also goes to the machine's log: none, journald or syslog.", {0, 0, kAuditCopies}},
+
+    {"environments", "sharing", read<&S::environments, &S::Environments::sharing>, R"("users")",
+     "Who may make environments that everybody can use: users, or admins only.", {0, 0, kSharing}},
+    {"environments", "verify_every", read<&S::environments, &S::Environments::verify_every>, R"("0s")",
+     "Each environment is built again aside and compared so often (\"7d\"); 0s: only when somebody asks.", {0, 365 * kDay}},
 
     {"certificates", "lifetime", read<&S::certificates, &S::Certificates::lifetime>, R"("0s")",
      "How long the certificates live that users get by `ssh HOST berth cert` (\"8h\"); 0s: they get none.", {0, 366 * kDay}},

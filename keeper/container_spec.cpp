@@ -42,8 +42,9 @@ nlohmann::json mounts(const Settings& settings, const Plan& plan) {
           tmpfs("/run", "0755", 16 * mib),
           // The agent makes its user's folder in it; Podman has no way to make one with that owner.
           tmpfs("/run/user", "1777", 64 * mib)};
-  if (!plan.environments.empty()) {
-    all.push_back(bind(plan.environments, kEnvironmentsInside, {"rbind", "ro", "nosuid", "nodev"}));
+  if (!plan.environments.own.empty()) {
+    all.push_back(bind(plan.environments.own, kEnvironmentsInside, {"rbind", "ro", "nosuid", "nodev"}));
+    all.push_back(bind(plan.environments.team, std::string(kEnvironmentsInside) + "/" + std::string(kTeam), {"rbind", "ro", "nosuid", "nodev"}));
     // So that login shells of any image begin in the user's environment.
     all.push_back(bind(settings.environments.builder / "inside/profile.sh", "/etc/profile.d/zz-berth-environments.sh", {"bind", "ro", "nosuid", "nodev", "noexec"}));
     all.push_back(bind(settings.environments.builder / "inside/berth-env", "/usr/local/bin/berth-env", {"bind", "ro", "nosuid", "nodev"}));

@@ -8,13 +8,18 @@
 
 namespace berth::keeper {
 
-std::string prefix_inside(const std::string& id);
 // Shell code that activates it; it may be read twice.
 std::string activation_script(const EnvironmentState::Item& item);
 // The same for the agent, which starts programs without a shell: {"path":[…],"env":{…}}.
 nlohmann::json activation_document(const EnvironmentState::Item& item);
-// A kernelspec of the environment (its own kernel.json) as one that works from anywhere; nullopt when it is none.
-std::optional<nlohmann::json> kernel_document(const EnvironmentState::Item& item, const nlohmann::json& own);
+// A kernelspec of the environment (its own kernel.json) as one that works from anywhere, and what starts the kernel: Jupyter keeps a kernelspec
+// for as long as a notebook's kernel is restarted, so the command in it is a script that is read again at each start. nullopt when it is none;
+// an empty script where the command asks Jupyter for more than the connection file: then that stands in the kernelspec itself.
+struct KernelFiles {
+  nlohmann::json document;
+  std::string script;
+};
+std::optional<KernelFiles> kernel_files(const EnvironmentState::Item& item, const std::string& own_name, const nlohmann::json& own);
 // How the kernel is called in notebooks: the same for every revision.
 std::string kernel_name(const EnvironmentState::Item& item, const std::string& own_name);
 

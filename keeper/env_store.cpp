@@ -1,124 +1,28 @@
 #include "keeper/env_store.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "base/encoding.hpp"
-#include "base/log.hpp"
-#include "keeper/env_documents.hpp"
-#include "workspaces/names.hpp"
+#include "base/human.hpp"
+#include "keeper/env_files.hpp"
+#include "workspaces/keeper_protocol.hpp"
 
 namespace berth::keeper {
-namespace {
 namespace fs = std::filesystem;
-
-constexpr std::string_view kNew = ".new-", kState = ".state-", kMeta = ".meta-";
-constexpr std::size_t kKernelLimit = 64 * 1024, kStatesKept = 3;
-constexpr int kDepthLimit = 12;
-
-Result<void> make_folder(const fs::path& path, mode_t mode, std::optional<Account> owner = std::nullopt) {
-  if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) return errno_error("making " + path.string(), errno);
-  const FileDescriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!folder) return errno_error(path.string(), errno);
-  if (owner && ::fchown(folder.get(), owner->uid, owner->gid) < 0) return errno_error("giving away " + path.string(), errno);
-  if (::fchmod(folder.get(), mode) < 0) return errno_error("mode of " + path.string(), errno);
-  return {};
-}
-
-Result<void> write_file(const fs::path& path, std::string_view content, mode_t mode = 0444) {
-  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file) return errno_error("writing " + path.string(), errno);
-  while (!content.empty()) {
-    const ssize_t count = ::write(file.get(), content.data(), content.size());
-    if (count < 0) return errno_error("writing " + path.string(), errno);
-    content.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::fchmod(file.get(), mode) < 0) return errno_error("writing " + path.string(), errno);
-  return {};
-}
-
-std::vector<std::string> names_of(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) names.push_back(entry.path().filename());
-  return names;
-}
-
-void erase(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) log_error("keeper.not_erased", {{"path", path.string()}, {"error", error.message()}});
-}
-
-// A folder below another, none of whose parts is a link: links in a sealed prefix were a user's choice.
-FileDescriptor open_below(int folder, std::initializer_list<const char*> parts) {
-  FileDescriptor at(::dup(folder));
-  for (const char* part : parts) at.reset(at ? ::openat(at.get(), part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1);
-  return at;
-}
-
-// A small file in such a folder; "" when it is none.
-std::string read_in(int folder, const char* name) {
-  const FileDescriptor file(::openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat info{};
-  if (!file || ::fstat(file.get(), &info) < 0 || !S_ISREG(info.st_mode) || info.st_size > static_cast<off_t>(kKernelLimit)) return "";
-  std::string text(static_cast<std::size_t>(info.st_size), '\0');
-  return ::read(file.get(), text.data(), text.size()) == info.st_size ? text : "";
-}
-
-// The names of the kernels in a sealed prefix.
-std::vector<std::string> kernels_below(int folder) {
-  const int kernels = open_below(folder, {"share", "jupyter", "kernels"}).release();
-  std::vector<std::string> names;
-  DIR* dir = kernels < 0 ? nullptr : ::fdopendir(kernels);
-  if (dir == nullptr) return names;
-  while (const dirent* entry = ::readdir(dir)) {
-    std::string name = entry->d_name;
-    if (!name.starts_with('.') && name.size() <= 64 && names.size() < 32 && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-' || c == '.'; })) {
-      names.push_back(std::move(name));
-    }
-  }
-  ::closedir(dir);
-  return names;
-}
-
-Result<void> write_kernels(const fs::path& kernels, const EnvironmentState::Item& item, const fs::path& prefix) {
-  const FileDescriptor folder(::open(prefix.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!folder) return Error{ErrorKind::not_found, "the files of the environment " + item.name + " are gone; install it again"};
-  for (const std::string& name : kernels_below(folder.get())) {
-    const FileDescriptor place_of_own = open_below(folder.get(), {"share", "jupyter", "kernels", name.c_str()});
-    if (!place_of_own) continue;
-    const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth <= kDepthLimit; };
-    const auto own = nlohmann::json::parse(read_in(place_of_own.get(), "kernel.json"), shallow, false);
-    const auto kernel = kernel_document(item, own);
-    if (!kernel) continue;
-    const fs::path place = kernels / kernel_name(item, name);
-    if (auto made = make_folder(place, 0755); made.has_error()) return made;
-    auto written = write_file(place / "kernel.json", kernel->dump(1, ' ', true, nlohmann::json::error_handler_t::replace));
-    if (written.has_error()) return written;
-  }
-  return {};
-}
-
-// A symlink in place of what was there, in one step.
-Result<void> flip(const fs::path& link, const std::string& target) {
-  const fs::path fresh = link.parent_path() / (std::string(kNew) + link.filename().string());
-  ::unlink(fresh.c_str());
-  if (::symlink(target.c_str(), fresh.c_str()) < 0) return errno_error("making " + link.string(), errno);
-  if (::rename(fresh.c_str(), link.c_str()) < 0) return errno_error("making " + link.string(), errno);
-  return {};
-}
-
-}  // namespace
 
 bool is_environment_id(std::string_view id) { return id.size() == 32 && id.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
 
 std::string environment_id(std::string_view lock) { return hex_encode(sha256(lock)).substr(0, 32); }
+
+std::string prefix_below(std::string_view owner, const std::string& id) { return owner == kTeam ? std::string(kTeam) + "/" + id : id; }
+
+std::string prefix_inside(std::string_view owner, const std::string& id) { return std::string(kEnvironmentsInside) + "/" + prefix_below(owner, id); }
 
 Result<void> EnvStore::prepare() {
   std::error_code error;
@@ -129,31 +33,37 @@ Result<void> EnvStore::prepare() {
   }
   ::unlink((root_ / "objects/.unfinished").c_str());
   for (const std::string& user : names_of(root_ / "users")) {
-    for (const std::string& name : names_of(user_folder(user))) {
-      if (name.starts_with(kNew)) put_aside(user_folder(user) / name);
+    for (const std::string& name : names_of(owner_folder(user))) {
+      if (name.starts_with(kNew)) put_aside(owner_folder(user) / name);
     }
   }
   for (const std::string& user : names_of(root_ / "builders")) end_build(user);
   return {};
 }
 
-Result<fs::path> EnvStore::ensure_user(const std::string& user) {
-  const fs::path folder = user_folder(user);
+Result<fs::path> EnvStore::ensure_owner(const std::string& owner) {
+  const fs::path folder = owner_folder(owner);
   struct stat info{};
-  if (::lstat((folder / "now").c_str(), &info) == 0) return folder;
+  const bool known = ::lstat((folder / "now").c_str(), &info) == 0;
+  if (known && (owner == kTeam || ::lstat((folder / kTeam).c_str(), &info) == 0)) return folder;
   if (auto made = make_folder(folder, 0755); made.has_error()) return made.error();
+  // Where the team's are mounted.
+  if (owner != kTeam) {
+    if (auto made = make_folder(folder / kTeam, 0755); made.has_error()) return made.error();
+  }
+  if (known) return folder;
   for (const char* name : {"current", "jupyter"}) {
     if (auto made = flip(folder / name, std::string("now/") + name); made.has_error()) return made.error();
   }
-  if (auto applied = apply(user, {}); applied.has_error()) return applied.error();
+  if (auto applied = apply(owner, {}); applied.has_error()) return applied.error();
   return folder;
 }
 
-Result<SealedEnvironment> EnvStore::find(const std::string& user, const std::string& id) const {
+Result<SealedEnvironment> EnvStore::find(const std::string& owner, const std::string& id) const {
   const Error missing{ErrorKind::not_found, "there is no such environment on this machine"};
   struct stat info{};
-  if (::lstat(prefix(user, id).c_str(), &info) < 0 || !S_ISDIR(info.st_mode)) return missing;
-  std::ifstream file(user_folder(user) / (std::string(kMeta) + id));
+  if (::lstat(prefix(owner, id).c_str(), &info) < 0 || !S_ISDIR(info.st_mode)) return missing;
+  std::ifstream file(owner_folder(owner) / (std::string(kMeta) + id));
   const auto json = nlohmann::json::parse(file, nullptr, false);
   if (!json.is_object()) return missing;
   return SealedEnvironment{json.value("lock_hash", ""), json.value("tree_hash", ""), json.value("bytes", std::uint64_t{0}), json.value("files", std::uint64_t{0})};
@@ -193,83 +103,121 @@ void EnvStore::empty_trash() {
   for (const std::string& name : names_of(root_ / "trash")) erase(root_ / "trash" / name);
 }
 
-Result<SealedEnvironment> EnvStore::seal(const std::string& user, const std::string& id, const std::string& lock_hash, const TreeRules& rules) {
-  if (auto made = ensure_user(user); made.has_error()) return made.error();
-  const fs::path fresh = user_folder(user) / (std::string(kNew) + id);
+bool EnvStore::is_plain(const std::string& user, const std::string& owner, const std::string& id) const {
+  const FileDescriptor folder(::open((root_ / "builders" / user).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!folder) return false;
+  return owner == kTeam ? static_cast<bool>(open_below(folder.get(), {"team", id.c_str()})) : static_cast<bool>(open_below(folder.get(), {id.c_str()}));
+}
+
+Result<SealedEnvironment> EnvStore::seal(const Seal& what, const TreeRules& rules) {
+  if (auto made = ensure_owner(what.owner); made.has_error()) return made.error();
+  const fs::path fresh = owner_folder(what.owner) / (std::string(kNew) + what.id);
   put_aside(fresh);
-  const auto tree = seal_tree(root_ / "builders" / user / id, rules, root_ / "objects", fresh);
+  const auto tree = seal_tree(root_ / "builders" / what.user / prefix_below(what.owner, what.id), rules, root_ / "objects", fresh);
   if (tree.has_error()) {
     put_aside(fresh);
     return tree.error();
   }
-  SealedEnvironment sealed{lock_hash, tree->hash(), tree->bytes, tree->files};
+  const std::uint64_t total = count(what.owner, fresh.filename());
+  if (what.quota > 0 && total > what.quota) {
+    put_aside(fresh);
+    return Error{ErrorKind::too_large, "with this environment " + std::string(what.owner == kTeam ? "the team's would" : "yours would") + " take " + human_bytes(total) +
+                                           " of disk, and " + human_bytes(what.quota) + " are allowed; remove one, or ask your administrator"};
+  }
+  SealedEnvironment sealed{what.lock_hash, tree->hash(), tree->bytes, tree->files};
   const nlohmann::json meta = {{"lock_hash", sealed.lock_hash}, {"tree_hash", sealed.tree_hash}, {"bytes", sealed.bytes}, {"files", sealed.files}};
-  if (auto written = write_file(user_folder(user) / (std::string(kMeta) + id), meta.dump()); written.has_error()) return written.error();
-  if (::rename(fresh.c_str(), prefix(user, id).c_str()) < 0) return errno_error("publishing the environment", errno);
+  if (auto written = write_file(owner_folder(what.owner) / (std::string(kMeta) + what.id), meta.dump()); written.has_error()) {
+    put_aside(fresh);
+    return written.error();
+  }
+  if (::rename(fresh.c_str(), prefix(what.owner, what.id).c_str()) < 0) return errno_error("publishing the environment", errno);
+  const std::lock_guard lock(used_mutex_);
+  used_[what.owner] = total;
   return sealed;
 }
 
-Result<std::pair<Tree, Tree>> EnvStore::read_both(const std::string& user, const std::string& id, const TreeRules& rules) {
+Result<std::pair<Tree, Tree>> EnvStore::read_both(const std::string& user, const std::string& owner, const std::string& id, const TreeRules& rules) {
   TreeRules ours = rules;
   ours.first_owner = ::geteuid();
   ours.owners = 1;
-  auto sealed = read_tree(prefix(user, id), ours);
+  auto sealed = read_tree(prefix(owner, id), ours);
   if (sealed.has_error()) return sealed.error();
-  auto built = read_tree(root_ / "builders" / user / id, rules);
+  auto built = read_tree(root_ / "builders" / user / prefix_below(owner, id), rules);
   if (built.has_error()) return built.error();
   return std::pair(std::move(*sealed), std::move(*built));
 }
 
-Result<void> EnvStore::write_state(const fs::path& folder, const std::string& user, const EnvironmentState& state) {
-  const fs::path current = folder / "current", activate = folder / "activate", kernels = folder / "jupyter/kernels";
-  for (const fs::path& path : {folder, current, activate, folder / "jupyter", kernels}) {
-    if (auto made = make_folder(path, 0755); made.has_error()) return made;
+std::uint64_t EnvStore::count(const std::string& owner, const std::string& besides) const {
+  std::set<ino_t> seen;
+  std::uint64_t sum = 0;
+  for (const std::string& name : names_of(owner_folder(owner))) {
+    if (!is_environment_id(name) && name != besides) continue;
+    std::error_code error;
+    for (fs::recursive_directory_iterator entry(owner_folder(owner) / name, error), end; !error && entry != end; entry.increment(error)) {
+      struct stat info{};
+      if (::lstat(entry->path().c_str(), &info) < 0) continue;
+      if (S_ISDIR(info.st_mode) || info.st_nlink <= 1 || seen.insert(info.st_ino).second) sum += static_cast<std::uint64_t>(info.st_blocks) * 512;
+    }
   }
-  std::string list;
-  for (const auto& item : state.items) {
-    if (::symlink(prefix_inside(item.id).c_str(), (current / item.name).c_str()) < 0) return errno_error("the environment " + item.name, errno);
-    const std::string script = activation_script(item);
-    if (auto written = write_file(activate / (item.name + ".sh"), script); written.has_error()) return written;
-    if (auto written = write_kernels(kernels, item, prefix(user, item.id)); written.has_error()) return written;
-    const bool is_default = item.name == state.default_name;
-    list += std::string(is_default ? "*" : "-") + " " + item.name + " " + std::to_string(item.revision) + " " + prefix_inside(item.id) + "\n";
-    if (!is_default) continue;
-    if (auto written = write_file(folder / "activate.sh", script); written.has_error()) return written;
-    if (auto written = write_file(folder / "environment.json", activation_document(item).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)); written.has_error()) return written;
-  }
-  return write_file(folder / "list", list);
+  return sum;
 }
 
-Result<void> EnvStore::apply(const std::string& user, const EnvironmentState& state) {
-  const fs::path folder = user_folder(user);
-  std::vector<std::int64_t> numbers;
-  for (const std::string& name : names_of(folder)) {
-    if (name.starts_with(kState)) numbers.push_back(std::strtoll(name.c_str() + kState.size(), nullptr, 10));
+std::uint64_t EnvStore::used(const std::string& owner) {
+  {
+    const std::lock_guard lock(used_mutex_);
+    if (const auto known = used_.find(owner); known != used_.end()) return known->second;
   }
-  std::sort(numbers.begin(), numbers.end());
-  const std::string name = std::string(kState) + std::to_string(numbers.empty() ? 1 : numbers.back() + 1);
-  const fs::path unfinished = folder / (std::string(kNew) + "state");
-  erase(unfinished);
-  if (auto written = write_state(unfinished, user, state); written.has_error()) {
-    erase(unfinished);
-    return written;
-  }
-  if (::rename(unfinished.c_str(), (folder / name).c_str()) < 0) return errno_error("the state of the environments", errno);
-  if (auto flipped = flip(folder / "now", name); flipped.has_error()) return flipped;
-  // Whoever reads one of the last states just now can go on.
-  for (std::size_t i = 0; i + kStatesKept <= numbers.size(); ++i) erase(folder / (std::string(kState) + std::to_string(numbers[i])));
-  return {};
+  const std::uint64_t bytes = count(owner, "");
+  const std::lock_guard lock(used_mutex_);
+  return used_[owner] = bytes;
 }
 
-std::size_t EnvStore::collect(const std::string& user, const std::set<std::string>& keep) {
-  std::size_t removed = 0;
-  for (const std::string& name : names_of(user_folder(user))) {
-    if (!is_environment_id(name) || keep.contains(name)) continue;
-    put_aside(prefix(user, name));
-    ::unlink((user_folder(user) / (std::string(kMeta) + name)).c_str());
-    ++removed;
+std::uint64_t EnvStore::missing_bytes(const std::string& owner, const nlohmann::json& lock) const {
+  std::uint64_t sum = 0;
+  const auto packages = lock.is_object() ? lock.find("packages") : lock.end();
+  if (packages == lock.end() || !packages->is_array()) return 0;
+  std::vector<fs::path> records;
+  for (const std::string& name : names_of(owner_folder(owner))) {
+    if (is_environment_id(name)) records.push_back(prefix(owner, name) / "conda-meta");
   }
-  return removed;
+  for (const nlohmann::json& package : *packages) {
+    const std::string stem = workspaces::text_of(package, "name") + "-" + workspaces::text_of(package, "version") + "-" + workspaces::text_of(package, "build");
+    if (stem.find('/') != std::string::npos) continue;
+    struct stat info{};
+    const bool here = std::any_of(records.begin(), records.end(), [&](const fs::path& folder) { return ::lstat((folder / (stem + ".json")).c_str(), &info) == 0; });
+    // Sizes come from the channel: one that is no size counts for nothing.
+    if (const std::int64_t size = workspaces::number_of(package, "size"); !here && size > 0 && size < (std::int64_t{1} << 45)) sum += static_cast<std::uint64_t>(size);
+  }
+  return sum;
+}
+
+EnvStore::Collected EnvStore::collect(const std::string& owner, const std::set<std::string>& keep, std::optional<Timestamp> oldest_start) {
+  Collected done;
+  for (const std::string& name : names_of(owner_folder(owner))) {
+    if (!is_environment_id(name)) continue;
+    const fs::path retired = owner_folder(owner) / (std::string(kRetired) + name);
+    if (keep.contains(name)) {
+      ::unlink(retired.c_str());
+      continue;
+    }
+    struct stat info{};
+    if (::lstat(retired.c_str(), &info) < 0) {
+      (void)write_file(retired, "");
+      if (::lstat(retired.c_str(), &info) < 0) continue;  // the disk is full: another time
+    }
+    const Timestamp since{std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::duration_cast<Timestamp::duration>(std::chrono::nanoseconds(info.st_mtim.tv_nsec))};
+    if (oldest_start && *oldest_start <= since) {
+      ++done.waiting;
+      continue;
+    }
+    put_aside(prefix(owner, name));
+    ::unlink((owner_folder(owner) / (std::string(kMeta) + name)).c_str());
+    ::unlink(retired.c_str());
+    ++done.removed;
+  }
+  const std::lock_guard lock(used_mutex_);
+  if (done.removed > 0) used_.erase(owner);
+  return done;
 }
 
 }  // namespace berth::keeper

@@ -1,5 +1,6 @@
 // Workspaces as containers of rootful Podman, through its REST API. Keeps no state: containers are found by label.
 #pragma once
+#include <map>
 #include <optional>
 
 #include "keeper/engine.hpp"
@@ -17,6 +18,7 @@ class PodmanEngine final : public Engine {
   boost::asio::awaitable<Result<void>> remove(WorkspaceId id) override;
   boost::asio::awaitable<Result<std::vector<KeeperRecord>>> list() override;
   boost::asio::awaitable<Result<KeeperRecord>> how_it_ended(WorkspaceId id) override;
+  boost::asio::awaitable<std::string> image_glibc(std::string image) override;
 
   // Removes every container and network of this instance, and its firewall rules. Homes stay.
   boost::asio::awaitable<Result<void>> purge();
@@ -41,6 +43,7 @@ class PodmanEngine final : public Engine {
 
   const Settings& settings_;
   PodmanApi api_;
+  std::map<std::string, std::string> glibc_;  // by image id
 };
 
 }  // namespace berth::keeper

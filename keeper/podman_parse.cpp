@@ -86,6 +86,17 @@ bool fill_from_list(workspaces::KeeperRecord& record, const nlohmann::json& entr
   return true;
 }
 
+std::string glibc_version_in(std::string_view file) {
+  constexpr std::string_view kName = "GNU C Library", kVersion = "release version ";
+  const std::size_t name = file.find(kName);
+  const std::size_t at = name == std::string_view::npos ? name : file.substr(0, std::min(file.size(), name + 300)).find(kVersion, name);
+  if (at == std::string_view::npos) return "";
+  const std::size_t begin = at + kVersion.size();
+  std::string version(file.substr(begin, std::min<std::size_t>(file.find_first_not_of("0123456789.", begin) - begin, 15)));
+  while (version.ends_with('.')) version.pop_back();
+  return version;
+}
+
 std::string label_of(const nlohmann::json& labels, const char* name) { return text_of(labels, name); }
 
 }  // namespace berth::keeper

@@ -16,6 +16,8 @@ workspaces::WorkspaceState podman_state(std::string_view text);
 void fill_from_inspect(workspaces::KeeperRecord& record, const nlohmann::json& container);
 // The same from one entry of /containers/json, id included. False when the entry is none of ours.
 bool fill_from_list(workspaces::KeeperRecord& record, const nlohmann::json& entry);
+// "2.36" out of the file of a C library, as the GNU one names itself; empty for any other.
+std::string glibc_version_in(std::string_view file);
 std::string label_of(const nlohmann::json& labels, const char* name);
 
 }  // namespace berth::keeper

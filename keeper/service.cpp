@@ -89,9 +89,9 @@ Result<Service::Request> Service::parse(const nlohmann::json& json, const Row*& 
   if (!workspaces::is_user_name(request.id.user) || !workspaces::is_workspace_name(request.id.name)) {
     return Error{ErrorKind::invalid, "this is not the name of a workspace"};
   }
-  request.image = text("image");
-  if (request.image.empty()) request.image = settings_.podman.image;
-  if (!settings_.allows_image(request.image)) return Error{ErrorKind::denied, "the image " + request.image.substr(0, 200) + " is not one that is allowed here"};
+  const std::string wanted = text("image");
+  request.image = settings_.resolve_image(wanted);
+  if (request.image.empty()) return Error{ErrorKind::denied, "the image " + wanted.substr(0, 200) + " is not one that is allowed here"};
   const auto with_home = json.find("with_home");
   request.with_home = with_home != json.end() && with_home->is_boolean() && with_home->get<bool>();
   return request;
@@ -114,6 +114,7 @@ asio::awaitable<void> Service::answer_for(const void* watcher, std::string line,
     say({{"op", number}, {"ok", read_all_usage(watched_)}});
     co_return;
   }
+  if (const auto what = json.find("do"); what != json.end() && *what == "images") co_return co_await answer_images(number, std::move(say));
   const Row* row = nullptr;
   auto request = parse(json, row);
   if (request.has_error()) {
@@ -144,7 +145,7 @@ asio::awaitable<void> Service::answer_environments(std::int64_t op, nlohmann::js
   const auto user = request.find("user");
   if (environments_ == nullptr) {
     result = Error{ErrorKind::unavailable, "conda environments need containers: this Berth runs with engine \"process\""};
-  } else if (user == request.end() || !user->is_string() || !workspaces::is_user_name(user->get_ref<const std::string&>())) {
+  } else if (user == request.end() || !user->is_string() || !Environments::may_ask(request["do"].get_ref<const std::string&>(), user->get_ref<const std::string&>())) {
     result = Error{ErrorKind::invalid, "this is not the name of a user"};
   } else {
     ++busy_;
@@ -167,6 +168,17 @@ asio::awaitable<void> Service::answer_environments(std::int64_t op, nlohmann::js
   }
 }
 
+asio::awaitable<void> Service::answer_images(std::int64_t op, Say say) {
+  std::vector<std::pair<std::string, Settings::Image>> all{{"default", {settings_.podman.image, "the site's standard image"}}};
+  all.insert(all.end(), settings_.images.begin(), settings_.images.end());
+  nlohmann::json items = nlohmann::json::array();
+  for (const auto& [name, image] : all) {
+    auto glibc = co_await engine_.image_glibc(image.image);
+    items.push_back({{"name", name}, {"description", image.description}, {"image", image.image}, {"glibc", glibc}});
+  }
+  say({{"op", op}, {"ok", {{"items", items}}}});
+}
+
 asio::awaitable<Service::Outcome> Service::ensure(Request request) {
   const Say& say = request.say;
   const std::int64_t op = request.op;
@@ -184,7 +196,7 @@ asio::awaitable<Service::Outcome> Service::ensure(Request request) {
   }
   Plan plan{request.id, request.image, *home, *directory, {}};
   if (environments_ != nullptr) {
-    const auto mount = environments_->mount_for(request.id.user);
+    const auto mount = environments_->mounts_for(request.id.user);
     if (mount.has_error()) co_return mount.error();
     plan.environments = *mount;
   }

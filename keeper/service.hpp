@@ -51,6 +51,7 @@ class Service {
   static const Row kRows[];
 
   Result<Request> parse(const nlohmann::json& json, const Row*& row) const;
+  boost::asio::awaitable<void> answer_images(std::int64_t op, Say say);
   boost::asio::awaitable<void> answer_environments(std::int64_t op, nlohmann::json request, Say say);
   boost::asio::awaitable<Outcome> ensure(Request request);
   boost::asio::awaitable<Outcome> stop(Request request);

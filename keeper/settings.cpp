@@ -7,6 +7,7 @@
 
 #include "config/reading.hpp"
 #include "config/toml.hpp"
+#include "workspaces/names.hpp"
 
 namespace berth::keeper {
 namespace {
@@ -71,6 +72,13 @@ std::string read_size(const toml::node& node, std::int64_t& into, std::int64_t m
   number <<= 10 * (unit + 1);
   if (number < min) return "must be at least " + std::to_string(min >> 20) + "m";
   into = number;
+  return "";
+}
+
+// The same, or "off": 0.
+std::string read_quota(const toml::node& node, std::int64_t& into) {
+  if (node.value_exact<std::string>() != "off") return read_size(node, into, 1 << 20);
+  into = 0;
   return "";
 }
 
@@ -199,8 +207,45 @@ constexpr Key kKeys[] = {
     {"environments", "cache", [](S& s, N& n) { return read_size(n, s.environments.cache, 1 << 20); }},
     {"environments", "minutes", [](S& s, N& n) { return read_number(n, s.environments.minutes, 1, 1440); }},
     {"environments", "at_once", [](S& s, N& n) { return read_number(n, s.environments.at_once, 1, 64); }},
+    {"environments", "quota", [](S& s, N& n) { return read_quota(n, s.environments.quota); }},
+    {"environments", "team_quota", [](S& s, N& n) { return read_quota(n, s.environments.team_quota); }},
     {"process", "user", [](S& s, N& n) { return read_text(n, s.process.user); }},
 };
+
+// Sections whose keys are names.
+struct FreeSection {
+  std::string_view name;
+  std::string (*read)(Settings& into, const std::string& key, const toml::node& node);
+};
+
+std::string read_env(Settings& s, const std::string& name, const toml::node& node) {
+  if (name.empty() || name.find('=') != std::string::npos) return "is not a variable's name";
+  return read_text(node, s.env[name]);
+}
+
+std::string read_quota_of(Settings& s, const std::string& user, const toml::node& node) {
+  if (!workspaces::is_user_name(user)) return "is not a user's name";
+  return read_quota(node, s.quotas[user]);
+}
+
+std::string read_image(Settings& s, const std::string& name, const toml::node& node) {
+  if (!workspaces::is_workspace_name(name) || name == "default") return "is not a name for an image: a letter, then letters, digits, - and _, all small, and not default";
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return "must be a table: { image = \"…\", description = \"…\" }";
+  Settings::Image& image = s.images[name];
+  for (const auto& [key, value] : *table) {
+    if (key.str() != "image" && key.str() != "description") return "knows image and description, not '" + std::string(key.str()) + "'";
+    if (std::string problem = read_text(value, key.str() == "image" ? image.image : image.description); !problem.empty()) return problem;
+  }
+  return image.image.empty() ? "names no image" : "";
+}
+
+constexpr FreeSection kFreeSections[] = {{"env", read_env}, {"quotas", read_quota_of}, {"images", read_image}};
+
+const FreeSection* free_section(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kFreeSections), std::end(kFreeSections), [&](const FreeSection& section) { return section.name == name; });
+  return found == std::end(kFreeSections) ? nullptr : found;
+}
 
 std::string full_name(const Key& key) { return key.section.empty() ? std::string(key.name) : std::string(key.section) + "." + std::string(key.name); }
 
@@ -220,7 +265,7 @@ class Reader {
   void read(const toml::table& document) {
     for (const auto& [name, node] : document) {
       const std::string key(name.str());
-      const bool section = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const Key& k) { return k.section == key; }) || key == "env";
+      const bool section = std::any_of(std::begin(kKeys), std::end(kKeys), [&](const Key& k) { return k.section == key; }) || free_section(key) != nullptr;
       if (!section) {
         read_key("", key, node, name.source().begin.line);
       } else if (const toml::table* table = node.as_table()) {
@@ -235,8 +280,8 @@ class Reader {
  private:
   void read_key(const std::string& section, const std::string& name, const toml::node& node, std::size_t line) {
     const std::string full = section.empty() ? name : section + "." + name;
-    if (section == "env") {
-      if (std::string problem = read_env(name, node); !problem.empty()) faults_.add(line, full + " " + problem);
+    if (const FreeSection* of_names = free_section(section)) {
+      if (std::string problem = of_names->read(into_, name, node); !problem.empty()) faults_.add(line, full + " " + problem);
       return;
     }
     const auto* key = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const Key& k) { return k.section == section && k.name == name; });
@@ -246,19 +291,22 @@ class Reader {
       faults_.add(line, full + " " + problem);
     }
   }
-  std::string read_env(const std::string& name, const toml::node& node) {
-    if (name.empty() || name.find('=') != std::string::npos) return "is not a variable's name";
-    return read_text(node, into_.env[name]);
-  }
-
   config::Faults faults_;
   Settings& into_;
 };
 
 }  // namespace
 
-bool Settings::allows_image(std::string_view wanted) const {
-  return wanted == podman.image || std::find(podman.images.begin(), podman.images.end(), wanted) != podman.images.end();
+std::string Settings::resolve_image(std::string_view wanted) const {
+  if (wanted.empty() || wanted == "default" || wanted == podman.image) return podman.image;
+  if (const auto named = images.find(std::string(wanted)); named != images.end()) return named->second.image;
+  return std::find(podman.images.begin(), podman.images.end(), wanted) != podman.images.end() ? std::string(wanted) : std::string();
+}
+
+std::int64_t Settings::quota_of(const std::string& owner) const {
+  if (owner == "team") return environments.team_quota;
+  const auto own = quotas.find(owner);
+  return own == quotas.end() ? environments.quota : own->second;
 }
 
 Result<Settings> parse_settings(std::string_view text, std::string_view file) {

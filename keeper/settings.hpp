@@ -28,7 +28,7 @@ struct Settings {
   struct Podman {
     std::filesystem::path socket = "/run/podman/podman.sock";
     std::string image = "localhost/berth/default:latest";
-    std::vector<std::string> images;  // further ones that may be asked for
+    std::vector<std::string> images;  // further ones that may be asked for, by reference
     std::string pull = "never";       // "missing": from their registry when they are not here
     std::string network = "bridge";   // or "none"
     std::string interface_prefix = "bw";
@@ -62,7 +62,16 @@ struct Settings {
     std::int64_t cache = 8LL << 30;            // of one user's downloads
     std::int64_t minutes = 60;                 // of one build
     std::int64_t at_once = 2;                  // builds
+    std::int64_t quota = 0, team_quota = 0;    // bytes of one user's installed environments, of the team's; 0: no limit
   } environments;
+  std::map<std::string, std::int64_t> quotas;  // of single users, instead of environments.quota
+  std::int64_t quota_of(const std::string& owner) const;  // "team": the team's
+
+  // What users may choose from besides podman.image, which is called "default".
+  struct Image {
+    std::string image, description;
+  };
+  std::map<std::string, Image> images;
 
   std::map<std::string, std::string> env;
 
@@ -70,7 +79,8 @@ struct Settings {
     std::string user;  // whom the process engine runs agents as when the keeper is root
   } process;
 
-  bool allows_image(std::string_view image) const;
+  // The reference behind what may be asked for: "" and "default", a name of `images`, or a reference that is allowed; empty: it is not.
+  std::string resolve_image(std::string_view wanted) const;
 };
 
 inline constexpr std::uint32_t kRangeSize = 65536;

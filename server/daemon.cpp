@@ -128,9 +128,13 @@ Result<void> Daemon::build() {
   manager_options.keeper_socket = settings_.keeper.socket;
   manager_options.agent_socket_root = settings_.workspaces.agent_socket_root;
   manager_options.jupyter_secret = std::move(*secret);
+  images_ = std::make_unique<workspaces::Images>(*store_, clock_);
+  manager_options.choose_image = [this, reader = std::shared_ptr<SQLite::Database>(store_->open_reader())](const workspaces::WorkspaceId& id) {
+    return workspaces::ManagerOptions::Choice{images_->chosen(*reader, id), images_->warnings_of(*reader, id)};
+  };
   manager_ = workspaces::make_manager(std::move(manager_options), lanes_);
   auto keeper = workspaces::make_keeper_link(lanes_.front()->io.get_executor(), settings_.keeper.socket);
-  environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper));
+  environments_ = std::make_unique<workspaces::EnvBuilds>(lanes_, *store_, clock_, std::move(keeper), *images_, settings_.environments.verify_every);
 
   auto usage_keeper = workspaces::make_keeper_link(lanes_.front()->io.get_executor(), settings_.keeper.socket);
   usage_ = std::make_unique<workspaces::UsageWatch>(lanes_.front()->io.get_executor(), std::move(usage_keeper));
@@ -158,6 +162,8 @@ Result<void> Daemon::build_web() {
   web_services.more_metrics = [this] { return gateway_->metrics(); };
   web_services.environments = environments_.get();
   web_services.usage = &usage_->history();
+  web_services.images = images_.get();
+  web_services.sharing_by_admins = settings_.environments.sharing == "admins";
   Result<std::unique_ptr<web::WebServer>> web = web::WebServer::create(std::move(options), std::move(web_services));
   if (!web) return web.error();
   web_ = std::move(*web);
@@ -177,7 +183,10 @@ Result<void> Daemon::start_neighbours() {
   events.stop = [this] {
     spawn_logged(lanes_.front()->io.get_executor(), end(settings_.server.drain, kStopWords), "stop");
   };
-  events.gone = [this](const std::string& instance) { sessions_->close_rows_of(instance); };
+  events.gone = [this](const std::string& instance) {
+    sessions_->close_rows_of(instance);
+    environments_->apply_again();
+  };
   neighbours_ = std::make_unique<Neighbours>(lanes_.front()->io, settings_.server.run_dir, store_->share_lock(), std::move(events));
   std::vector<Found> known;
   for (std::size_t i = 0; i < found_.size(); ++i) {

@@ -90,6 +90,7 @@ bool Daemon::retire(const web::Instance& by, std::chrono::seconds limit) {
   stop_accepting();
   web_->retire();
   manager_->retire();
+  environments_->retire();
   key_watch_->end();
   spawn_logged(lanes_.front()->io.get_executor(), drain_after_upgrade(), "upgrade.drain");
   return true;

@@ -20,6 +20,7 @@
 #include "server/store_watch.hpp"
 #include "web/server.hpp"
 #include "workspaces/env_builds.hpp"
+#include "workspaces/images.hpp"
 #include "workspaces/usage.hpp"
 
 namespace berth::server {
@@ -96,6 +97,7 @@ class Daemon {
   std::unique_ptr<auth::Shares> shares_;
   std::unique_ptr<auth::Audit> audit_;
   std::unique_ptr<workspaces::Manager> manager_;
+  std::unique_ptr<workspaces::Images> images_;
   std::unique_ptr<workspaces::EnvBuilds> environments_;
   std::unique_ptr<workspaces::UsageWatch> usage_;
   std::unique_ptr<ConnectionLimits> limits_;

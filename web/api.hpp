@@ -122,6 +122,13 @@ boost::asio::awaitable<ApiReply> post_environment_default(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_environment(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_environments_check(ApiCall& call);
 boost::asio::awaitable<ApiReply> post_environments_gc(ApiCall& call);
+boost::asio::awaitable<ApiReply> get_environments_used(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_share(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_environment_maintainer(ApiCall& call);
+boost::asio::awaitable<ApiReply> delete_environment_maintainer(ApiCall& call);
+// api_workspaces.cpp
+boost::asio::awaitable<ApiReply> get_workspace_image(ApiCall& call);
+boost::asio::awaitable<ApiReply> post_workspace_image(ApiCall& call);
 // api_terminals.cpp
 boost::asio::awaitable<ApiReply> get_terminals(ApiCall& call);
 boost::asio::awaitable<ApiReply> delete_terminal(ApiCall& call);

@@ -1,8 +1,11 @@
 // Workspaces: list, start (with progress), stop, reset, remove.
+#include <algorithm>
+
 #include "web/api.hpp"
 #include "web/lane_server.hpp"
 #include "web/pages.hpp"
 #include "web/records.hpp"
+#include "workspaces/images.hpp"
 
 namespace berth::web {
 namespace asio = boost::asio;
@@ -127,6 +130,52 @@ asio::awaitable<ApiReply> delete_workspace(ApiCall& call) {
   call.audit("workspace.remove", object_of(*id) + (with_home ? " with home" : ""), removed);
   if (!removed) co_return removed.error();
   co_return json_response(nlohmann::json::object());
+}
+
+namespace {
+
+// What may be chosen for a workspace. `restart`: it runs, made of another one.
+asio::awaitable<Result<nlohmann::json>> image_json(ApiCall& call, WorkspaceId id) {
+  const workspaces::Images& images = *call.lane.services().images;
+  auto all = co_await call.lane.services().manager.list(call.lane.lane, id.user);
+  if (!all) co_return all.error();
+  const auto own = std::find_if(all->begin(), all->end(), [&](const auto& status) { return status.id == id; });
+  std::string chosen = images.chosen(*call.lane.reader, id);
+  if (chosen.empty()) chosen = "default";
+  nlohmann::json answer = {{"chosen", chosen}, {"items", nlohmann::json::array()}, {"restart", false}};
+  for (const workspaces::OfferedImage& image : images.offered()) {
+    const bool is_chosen = image.name == chosen;
+    answer["items"].push_back({{"name", image.name}, {"description", image.description}, {"image", image.image}, {"glibc", text_json(image.glibc)}, {"chosen", is_chosen},
+                               {"warnings", images.warnings(*call.lane.reader, id.user, image)}});
+    if (is_chosen && own != all->end() && own->state == workspaces::WorkspaceState::running && own->image != image.image) answer["restart"] = true;
+  }
+  co_return json_result(std::move(answer));
+}
+
+asio::awaitable<ApiReply> answer_image(ApiCall& call, WorkspaceId id) {
+  auto answer = co_await image_json(call, std::move(id));
+  if (!answer) co_return answer.error();
+  co_return json_response(*answer);
+}
+
+}  // namespace
+
+asio::awaitable<ApiReply> get_workspace_image(ApiCall& call) {
+  auto id = own_workspace(call);
+  if (!id) co_return id.error();
+  if (call.lane.services().images == nullptr) co_return Error{ErrorKind::unavailable, "there are no images to choose from here"};
+  co_return co_await answer_image(call, *id);
+}
+
+asio::awaitable<ApiReply> post_workspace_image(ApiCall& call) {
+  auto id = own_workspace(call);
+  if (!id) co_return id.error();
+  const auto image = call.text("image");
+  if (!image) co_return image.error();
+  if (call.lane.services().images == nullptr) co_return Error{ErrorKind::unavailable, "there are no images to choose from here"};
+  auto done = co_await call.lane.services().images->choose(call.caller.actor, *id, *image);
+  if (!done) co_return done.error();
+  co_return co_await answer_image(call, *id);
 }
 
 }  // namespace berth::web

@@ -17,7 +17,8 @@ struct TableTopic { std::string_view table; Topic topic; bool everyone; };  // e
 constexpr TableTopic kTables[] = {
     {"keys", Topic::keys, true},   {"users", Topic::users, true},         {"web_sessions", Topic::web_sessions, true},
     {"audit", Topic::audit, false}, {"host_keys", Topic::certificates, true}, {"campaigns", Topic::campaign, true},
-    {"environments", Topic::environments, true}, {"authorities", Topic::certificates, false}, {"certificate_revocations", Topic::certificates, false},
+    {"environments", Topic::environments, true}, {"environment_team_defaults", Topic::environments, true}, {"environment_maintainers", Topic::environments, true},
+    {"environment_revisions", Topic::environments, true}, {"workspace_images", Topic::workspaces, true}, {"authorities", Topic::certificates, false}, {"certificate_revocations", Topic::certificates, false},
     {"api_tokens", Topic::tokens, true}, {"port_shares", Topic::shares, true}, {"users", Topic::me, true},
 };
 

@@ -29,7 +29,7 @@ constexpr AreaRow kAreas[] = {
     {"keys", "keys"},           {"policy", "keys"},           {"notices", "keys"},
     {"campaign", "keys"},       {"users", "users"},           {"sessions", "sessions"},
     {"web-sessions", "sessions"}, {"workspaces", "workspaces"}, {"environments", "environments"},
-    {"shares", "workspaces"},     {"environments-check", "environments"}, {"environments-gc", "environments"}, {"host-keys", "certificates"},
+    {"shares", "workspaces"},     {"environments-check", "environments"}, {"environments-gc", "environments"}, {"environments-used", "environments"}, {"host-keys", "certificates"},
     {"authorities", "certificates"}, {"certificates", "certificates"}, {"audit", "audit"},
 };
 

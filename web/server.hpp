@@ -36,6 +36,7 @@ class WebLogins;
 namespace berth::workspaces {
 class EnvBuilds;
 class UsageHistory;
+class Images;
 class Manager;
 }
 
@@ -119,6 +120,8 @@ struct WebServices {
   // More lines for /metrics in Prometheus text form (SSH counters); may be empty. Called on any lane.
   std::function<std::string()> more_metrics;
   const workspaces::UsageHistory* usage = nullptr;  // none: event streams tell no figures
+  workspaces::Images* images = nullptr;           // null: nothing to choose from
+  bool sharing_by_admins = false;                 // only admins make environments of the team
   workspaces::EnvBuilds* environments = nullptr;  // null: the API answers that there are none
   // All berthds that serve this site, the one that answers first; may be empty. Called on any lane.
   std::function<std::vector<Instance>()> instances;

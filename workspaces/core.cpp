@@ -178,9 +178,15 @@ asio::awaitable<void> Core::run_start(EntryPtr entry, std::shared_ptr<Starting> 
   Result<void> listening;
   events.directory = [this, entry, &listening](const std::string& directory) { listening = listen(entry, directory); };
   Result<KeeperRecord> record = Error{ErrorKind::closed, ""};
+  ManagerOptions::Choice choice;
+  if (options_.choose_image) choice = options_.choose_image(id);
+  // What runs already was started knowing it.
+  if (entry->pid == 0) {
+    for (const std::string& note : choice.notes) tell(entry, note);
+  }
   for (int attempt = 0; attempt < kStartAttempts && record.has_error() && record.error().kind == ErrorKind::closed; ++attempt) {
     if (attempt > 0) tell(entry, "The workspace service was restarted; trying again");
-    record = co_await keeper_->ensure(id, events);
+    record = co_await keeper_->ensure(id, choice.image, events);
   }
   if (record.has_value() && listening.has_error()) record = listening.error();
   if (record.has_value()) {

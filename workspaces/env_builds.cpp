@@ -66,13 +66,40 @@ void Job::finish(Result<json> outcome) {
   wake();
 }
 
-EnvBuilds::EnvBuilds(Lanes& lanes, Store& store, const Clock& clock, std::unique_ptr<KeeperLink> keeper)
-    : lanes_(lanes), clock_(clock), rows_(store, clock), reader_(store.open_reader()), keeper_(std::move(keeper)) {}
+EnvBuilds::EnvBuilds(Lanes& lanes, Store& store, const Clock& clock, std::unique_ptr<KeeperLink> keeper, Images& images, std::chrono::milliseconds verify_every)
+    : lanes_(lanes), clock_(clock), rows_(store, clock), reader_(store.open_reader()), keeper_(std::move(keeper)), images_(images), verify_every_(verify_every),
+      verify_timer_(lanes.front()->io) {}
 
 void EnvBuilds::start() {
   KeeperEvents events;
-  events.connected = [this] { asio::co_spawn(lanes_.front()->io, apply_all(), asio::detached); };
+  events.connected = [this] {
+    asio::co_spawn(lanes_.front()->io, learn_images(), asio::detached);
+    asio::co_spawn(lanes_.front()->io, apply_all(), asio::detached);
+  };
   keeper_->start(std::move(events));
+  verifies_ = verify_every_.count() > 0;
+  if (verifies_) asio::co_spawn(lanes_.front()->io, verify_in_turn(), asio::detached);
+}
+
+void EnvBuilds::retire() {
+  verifies_ = false;
+  verify_timer_.cancel();
+}
+
+void EnvBuilds::apply_again() {
+  if (keeper_->connected()) asio::co_spawn(lanes_.front()->io, apply_all(), asio::detached);
+}
+
+void EnvBuilds::shutdown() {
+  retire();
+  keeper_->close();
+}
+
+asio::awaitable<void> EnvBuilds::learn_images() {
+  json ask = {{"do", "images"}};
+  auto answer = co_await keeper_->ask(std::move(ask), std::chrono::minutes(5), nullptr);
+  if (answer.has_value()) images_.learn(*answer);
+  else log_warn("workspaces.images_unknown", {{"error", answer.error().message}});
 }
 
 std::shared_ptr<Job> EnvBuilds::begin(Lane& lane, auth::Actor actor, Request request) {
@@ -102,20 +129,35 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::act(auth::Actor actor, Request re
     case Act::plan:
     case Act::check: co_return co_await plan(std::move(request), std::move(events));
     case Act::install: co_return co_await install(std::move(actor), std::move(request), std::move(events));
-    case Act::verify: co_return co_await verify(std::move(request), std::move(events));
+    case Act::verify: co_return co_await verify(std::move(actor), std::move(request), std::move(events));
     case Act::rollback: co_return co_await rollback(std::move(actor), std::move(request), std::move(events));
+    case Act::share: co_return co_await share(std::move(actor), std::move(request), std::move(events));
     case Act::collect: co_return co_await collect(std::move(request.user));
-    default: break;
+    case Act::used: co_return co_await used(std::move(request.user));
+    default: co_return co_await change(std::move(actor), std::move(request));
   }
+}
+
+// What needs no build.
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::change(auth::Actor actor, Request request) {
+  std::vector<std::string> others;  // whose state changes besides the owner's
   Result<void> changed;
   if (request.act == Act::set_default) {
-    changed = co_await rows_.make_default(std::move(actor), request.user, request.name, request.is_default);
+    changed = co_await rows_.make_default(std::move(actor), request.other, request.user, request.name, request.on);
+    others = {request.other};
+  } else if (request.act == Act::set_maintainer) {
+    changed = co_await rows_.set_maintainer(std::move(actor), request.name, request.other, request.on);
+    if (changed.has_value()) co_return as_result(json::object());
   } else {
+    if (const auto found = rows_.find(*reader_, request.user, request.name)) others = rows_.default_users(*reader_, found->id);
     changed = co_await rows_.remove(std::move(actor), request.user, request.name);
+    others.push_back(request.user);
   }
   if (changed.has_error()) co_return changed.error();
-  const auto applied = co_await apply(request.user);
-  if (applied.has_error()) co_return applied.error();
+  for (const std::string& owner : others) {
+    const auto applied = co_await apply(owner);
+    if (applied.has_error()) co_return applied.error();
+  }
   if (request.act == Act::remove) (void)co_await collect(request.user);
   co_return as_result(json::object());
 }
@@ -129,7 +171,7 @@ std::optional<auth::EnvironmentRevision> EnvBuilds::current(const std::string& u
 asio::awaitable<EnvBuilds::Outcome> EnvBuilds::plan(Request request, Events events) {
   const bool check = request.act == Act::check;
   const auto before = check ? std::nullopt : current(request.user, request.name);
-  json ask = {{"do", "build"}, {"user", request.user}, {"action", request.lock.empty() ? "solve" : "adopt"}};
+  json ask = {{"do", "build"}, {"user", request.builder}, {"action", request.lock.empty() ? "solve" : "adopt"}};
   if (request.lock.empty()) {
     ask["yaml"] = request.yaml;
   } else {
@@ -175,7 +217,7 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::install(auth::Actor actor, Reques
     co_return Error{ErrorKind::not_found, "this plan is no longer known: solve again"};
   }
   const Plan plan = found->second;
-  json ask = {{"do", "build"}, {"user", plan.user}, {"action", "install"}, {"lock", plan.lock}};
+  json ask = {{"do", "build"}, {"user", request.builder}, {"owner", plan.user}, {"action", "install"}, {"lock", plan.lock}};
   auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
   if (answer.has_error()) co_return answer.error();
   auth::EnvironmentRevision revision;
@@ -194,17 +236,25 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::install(auth::Actor actor, Reques
   co_return as_result(json::object());
 }
 
-asio::awaitable<EnvBuilds::Outcome> EnvBuilds::verify(Request request, Events events) {
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::share(auth::Actor actor, Request request, Events events) {
+  if (rows_.find(*reader_, auth::kTeam, request.name)) co_return Error{ErrorKind::conflict, "the team has an environment '" + request.name + "' already"};
   const auto revision = current(request.user, request.name);
   if (!revision) co_return Error{ErrorKind::not_found, "there is no such environment"};
-  json ask = {{"do", "build"}, {"user", request.user}, {"action", "verify"}, {"lock", revision->lock}};
+  json ask = {{"do", "build"}, {"user", request.builder}, {"owner", auth::kTeam}, {"action", "install"}, {"lock", revision->lock}};
   auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
   if (answer.has_error()) co_return answer.error();
-  json result = {{"ok", false}, {"tree_hash", text_of(*answer, "tree_hash")}, {"expected", revision->tree_hash}};
-  for (const char* key : {"changed", "missing", "added"}) result[key] = answer->contains(key) ? (*answer)[key] : json::array();
-  // The files that are there, what they were when they were installed, and what comes out now.
-  result["ok"] = result["tree_hash"] == result["expected"] && text_of(*answer, "stored_tree_hash") == revision->tree_hash;
-  co_return as_result(std::move(result));
+  auth::EnvironmentRevision built = *revision;
+  built.tree_hash = text_of(*answer, "tree_hash");
+  built.size_bytes = number_of(*answer, "size_bytes");
+  const auto shared = co_await rows_.share(std::move(actor), request.user, request.name, std::move(built));
+  if (shared.has_error()) co_return shared.error();
+  const std::vector<std::string> owners{std::string(auth::kTeam), request.user};
+  for (const std::string& owner : owners) {
+    const auto applied = co_await apply(owner);
+    if (applied.has_error()) co_return applied.error();
+  }
+  (void)co_await collect(request.user);
+  co_return as_result(json::object());
 }
 
 asio::awaitable<EnvBuilds::Outcome> EnvBuilds::rollback(auth::Actor actor, Request request, Events events) {
@@ -217,9 +267,15 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::rollback(auth::Actor actor, Reque
   if (applied.has_error() && applied.error().kind == ErrorKind::not_found) {
     // Its files were lost or collected: they are made again from the lock.
     const auto revision = current(request.user, request.name);
-    json ask = {{"do", "build"}, {"user", request.user}, {"action", "install"}, {"lock", revision ? revision->lock : ""}};
+    json ask = {{"do", "build"}, {"user", request.builder}, {"owner", request.user}, {"action", "install"}, {"lock", revision ? revision->lock : ""}};
     auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
     applied = answer.has_error() ? Result<void>(answer.error()) : Result<void>();
+    if (applied.has_value() && revision && revision->tree_hash.empty()) {
+      auth::EnvironmentRevision built;
+      built.tree_hash = text_of(*answer, "tree_hash");
+      built.size_bytes = number_of(*answer, "size_bytes");
+      applied = co_await rows_.set_built(request.user, request.name, revision->number, std::move(built));
+    }
     if (applied.has_value()) applied = co_await apply(request.user);
   }
   if (applied.has_error()) {
@@ -244,15 +300,26 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::collect(std::string user) {
   co_return as_result({{"removed", removed}, {"waiting", waiting}});
 }
 
-asio::awaitable<Result<void>> EnvBuilds::apply(std::string user) {
-  json ask = {{"do", "environments"}, {"user", user}, {"items", json::array()}, {"default", ""}};
-  for (const auth::Environment& environment : rows_.list(*reader_, user)) {
+asio::awaitable<EnvBuilds::Outcome> EnvBuilds::used(std::string owner) {
+  json ask = {{"do", "environments_used"}, {"user", owner}};
+  auto answer = co_await keeper_->ask(std::move(ask), std::chrono::minutes(5), nullptr);
+  if (answer.has_error()) co_return answer.error();
+  const auto quota = answer->find("quota_bytes");
+  co_return as_result({{"user", owner}, {"used_bytes", number_of(*answer, "used_bytes")},
+                       {"quota_bytes", quota != answer->end() && quota->is_number_integer() ? *quota : json(nullptr)}});
+}
+
+asio::awaitable<Result<void>> EnvBuilds::apply(std::string owner) {
+  json ask = {{"do", "environments"}, {"user", owner}, {"items", json::array()}, {"default", ""}};
+  for (const auth::Environment& environment : rows_.list(*reader_, owner)) {
+    if (environment.is_default) ask["default"] = environment.name;
+    if (environment.is_default && environment.is_team()) ask["default_owner"] = auth::kTeam;
+    if (environment.user != owner) continue;
     json item = {{"name", environment.name}, {"revision", environment.revision}, {"id", environment.lock_hash.substr(0, 32)}};
     const auto revision = rows_.revision(*reader_, environment.id, environment.revision);
     const auto lock = parse_lock(revision ? revision->lock : "");
     if (lock.has_value() && lock->contains("variables")) item["variables"] = (*lock)["variables"];
     ask["items"].push_back(std::move(item));
-    if (environment.is_default) ask["default"] = environment.name;
   }
   auto answer = co_await keeper_->ask(std::move(ask), kSilence, nullptr);
   if (answer.has_error()) co_return answer.error();
@@ -261,9 +328,11 @@ asio::awaitable<Result<void>> EnvBuilds::apply(std::string user) {
 
 // After a start of ours or of the keeper's: what a crash between the store and the files left undone is done.
 asio::awaitable<void> EnvBuilds::apply_all() {
-  for (const std::string& user : rows_.owners(*reader_)) {
-    const auto applied = co_await apply(user);
-    if (applied.has_error()) log_warn("environments.not_applied", {{"user", user}, {"error", applied.error().message}});
+  std::vector<std::string> owners = rows_.users(*reader_);
+  owners.push_back(std::string(auth::kTeam));
+  for (const std::string& owner : owners) {
+    const auto applied = co_await apply(owner);
+    if (applied.has_error()) log_warn("environments.not_applied", {{"user", owner}, {"error", applied.error().message}});
   }
 }
 

@@ -53,7 +53,44 @@ json brief(const json& package) {
 
 }  // namespace
 
-std::string environment_path(const std::string& lock_hash) { return "/opt/berth/envs/" + lock_hash.substr(0, 32); }
+std::string environment_path(std::string_view owner, const std::string& lock_hash) {
+  return std::string("/opt/berth/envs/") + (owner == auth::kTeam ? "team/" : "") + lock_hash.substr(0, 32);
+}
+
+bool is_older_version(std::string_view a, std::string_view b) { return is_older(a, b); }
+
+std::string glibc_needed(const json& lock) {
+  std::string most;
+  const auto take = [&](std::string_view version) {
+    if (!version.empty() && version.size() < 16 && (most.empty() || is_older(most, version))) most = version;
+  };
+  constexpr std::string_view kDepends = "__glibc", kAtLeast = ">=", kTag = "manylinux_";
+  for (const json& package : lock["packages"]) {
+    const auto depends = package.find("depends");
+    if (depends == package.end() || !depends->is_array()) continue;
+    for (const json& entry : *depends) {
+      const std::string text = entry.is_string() ? entry.get<std::string>() : std::string();
+      const std::size_t bound = text.starts_with(kDepends) ? text.find(kAtLeast) : std::string::npos;
+      if (bound == std::string::npos) continue;
+      const std::size_t begin = bound + kAtLeast.size();
+      take(std::string_view(text).substr(begin, text.find_first_not_of("0123456789.", begin) - begin));
+    }
+  }
+  // Wheels say it in their names: manylinux_2_28_x86_64.
+  for (const json& wheel : lock["pip"]) {
+    const std::string name = text_of(wheel, "file_name");
+    std::string least;
+    for (std::size_t at = name.find(kTag); at != std::string::npos; at = name.find(kTag, at + 1)) {
+      const std::size_t begin = at + kTag.size(), end = name.find_first_not_of("0123456789_", begin);
+      std::string version = name.substr(begin, end - begin);
+      while (version.ends_with('_')) version.pop_back();
+      std::replace(version.begin(), version.end(), '_', '.');
+      if (least.empty() || is_older(version, least)) least = version;
+    }
+    take(least);
+  }
+  return most;
+}
 
 Result<json> parse_lock(const std::string& text) {
   const Error bad{ErrorKind::protocol, "the build answered with something else than a lock"};

@@ -42,7 +42,7 @@ tunnels::ServiceOptions jupyter_service(const WorkspaceId& id, const std::string
   // The home is shared by the user's workspaces, whose process ids (and so the files' names) collide.
   options.env["JUPYTER_RUNTIME_DIR"] = home + "/.local/share/jupyter/runtime-" + id.name;
   // Every environment with a kernel is one here; Jupyter looks again each time it is asked.
-  options.env["JUPYTER_PATH"] = "/opt/berth/envs/jupyter";
+  options.env["JUPYTER_PATH"] = "/opt/berth/envs/jupyter:/opt/berth/envs/team/jupyter";
   options.start_limit = std::chrono::seconds(60);
   return options;
 }

@@ -49,12 +49,13 @@ class KeeperClient final : public KeeperLink, public std::enable_shared_from_thi
     changed_.notify();
   }
 
-  asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents events) override {
+  asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, std::string image, EnsureEvents events) override {
     auto message = [events](const nlohmann::json& json) {
       if (const auto line = json.find("progress"); line != json.end() && line->is_string()) events.progress(line->get<std::string>());
       if (const auto path = json.find("directory"); path != json.end() && path->is_string()) events.directory(path->get<std::string>());
     };
     auto request = request_for("ensure", id);
+    if (!image.empty()) request["image"] = image;
     auto answer = co_await call(std::move(request), kEnsureSilence, std::move(message));
     if (answer.has_error()) co_return answer.error();
     co_return parse_record(**answer);
@@ -240,7 +241,9 @@ class KeeperClientHandle final : public KeeperLink {
   void start(KeeperEvents events) override { client_->start(std::move(events)); }
   void close() override { client_->close(); }
   bool connected() const override { return client_->connected(); }
-  asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents events) override { return client_->ensure(std::move(id), std::move(events)); }
+  asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, std::string image, EnsureEvents events) override {
+    return client_->ensure(std::move(id), std::move(image), std::move(events));
+  }
   asio::awaitable<Result<void>> stop(WorkspaceId id) override { return client_->stop(std::move(id)); }
   asio::awaitable<Result<void>> remove(WorkspaceId id, bool with_home) override { return client_->remove(std::move(id), with_home); }
   asio::awaitable<Result<std::vector<KeeperRecord>>> list() override { return client_->list(); }

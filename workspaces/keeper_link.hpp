@@ -31,8 +31,8 @@ class KeeperLink {
   virtual void close() = 0;
   // Is it there now? From any thread.
   virtual bool connected() const = 0;
-  // Error{closed}: the keeper went away meanwhile; every request may be made again. Error{unavailable}: it is not there.
-  virtual boost::asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents events) = 0;
+  // `image`: a name that the keeper offers; empty: its default. Error{closed}: the keeper went away meanwhile; every request may be made again. Error{unavailable}: it is not there.
+  virtual boost::asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, std::string image, EnsureEvents events) = 0;
   virtual boost::asio::awaitable<Result<void>> stop(WorkspaceId id) = 0;
   virtual boost::asio::awaitable<Result<void>> remove(WorkspaceId id, bool with_home) = 0;
   virtual boost::asio::awaitable<Result<std::vector<KeeperRecord>>> list() = 0;

@@ -7,10 +7,14 @@
 // About conda environments (keeper/environments.hpp), each for one "user":
 //   berthd: {"do":"build","action":"solve","yaml":"…","current":LOCK?}   also "adopt", "install" and "verify" (each with "lock")
 //           {"do":"environments","items":[{"name","revision","id","variables"}],"default":"ml"}   {"do":"environments_gc","keep":[ID]}
+//           {"do":"environments_used"}: {"used_bytes","quota_bytes"}
+//           "owner":"team" in a build: for what everybody may use, with the identity of "user". The other three may be about the user "team";
+//           a state says with "default_owner":"team" that the default is one of these.
 //   keeper: {"op":7,"build":{event of the builder}}*, then ok or error
 //   berthd: {"do":"usage"}
 //   keeper: {"op":7,"ok":{"at_us":N,"workspaces":[{"user","workspace","pid","cpu_us","memory","memory_limit","cpus"}],"box":{keeper/usage.hpp}}}: of what
 //           runs, where the kernel keeps an account of it; at_us is a steady clock, cpu_us is since the start, a limit of 0 is none
+//   berthd: {"do":"images"}   keeper: {"op":7,"ok":{"items":[{"name","description","image","glibc"}]}}
 // "directory" comes before the agent is started: berthd listens there from then on. Requests run side by side.
 #pragma once
 #include <sys/types.h>

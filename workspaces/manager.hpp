@@ -73,6 +73,12 @@ struct ManagerOptions {
   std::string keeper_socket;
   std::string agent_socket_root;  // the keeper makes the folders in it; berthd only listens there
   std::string jupyter_secret;     // binary; a workspace's Jupyter token is derived from it, so it outlives restarts
+  // Called on lane 0 before a workspace is started: the name of its image (empty: the default), and what its user is told first.
+  struct Choice {
+    std::string image;
+    std::vector<std::string> notes;
+  };
+  std::function<Choice(const WorkspaceId& id)> choose_image;
 };
 
 // The link of a workspace that runs; null for one that does not, which is not started for being asked.

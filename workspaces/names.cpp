@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kReserved[] = {"root",   "daemon", "bin",  "sys",      "sync",   "games",   "man",    "lp",     "mail",
                                           "news",   "uucp",   "proxy", "backup",  "list",   "irc",     "gnats",  "nobody", "sshd",
                                           "messagebus", "www-data", "systemd-network", "systemd-resolve", "berth", "berthd",
-                                          "berth-keeper", "admin", "api"};
+                                          "berth-keeper", "admin", "api", "team"};
 
 }  // namespace
 

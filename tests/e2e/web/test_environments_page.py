@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from berthbox import ROOT, Box
-from portal import DESKTOP, PHONE, faults, running, shoot
+from portal import DESKTOP, PHONE, faults, running, shoot, wait_for_lab
 
 sys.path.insert(0, str(ROOT / "tests" / "environments"))
 import channel as channels  # noqa: E402
@@ -68,3 +68,53 @@ def test_make_change_and_go_back(portal, box, ada):
     page.get_by_role("dialog").get_by_role("button", name="Go back").click()
     page.get_by_role("dialog").wait_for(state="detached")
     assert ada.run("bash -lc greet") == "hello from 1.0"
+
+
+def run_cell(lab, code):
+    """Types `code` into the notebook's last cell, runs it, and answers what it prints."""
+    cells = lab.locator(".jp-Notebook .jp-CodeCell")
+    cell = cells.nth(cells.count() - 1)  # running it makes another one
+    cell.locator(".cm-content").click()
+    lab.keyboard.insert_text(code)
+    lab.keyboard.press("Shift+Enter")
+    output = cell.locator(".jp-OutputArea-output").first
+    output.wait_for(timeout=120_000)
+    return output.inner_text().strip()
+
+
+def test_from_file_to_kernel_and_back_while_a_notebook_runs(portal, box, ada):
+    """environment.yml in the page becomes a kernel in JupyterLab that imports numpy. After going back a running kernel keeps its revision, and a
+    restarted one has the other."""
+    page = portal.log_in(ada)
+    page.goto("/environments")
+    page.get_by_label("Name").fill("lab")
+    fill(page, box, "python", "numpy", "ipykernel", "greeter <2")
+    page.get_by_role("button", name="Install").click(timeout=BUILD_MS)
+    page.get_by_role("link", name="lab", exact=True).click(timeout=BUILD_MS)
+    packages = page.get_by_role("table", name="Packages")
+    packages.get_by_text("numpy", exact=True).wait_for()
+    page.get_by_label("Search packages").fill("greet")
+    packages.get_by_text("numpy", exact=True).wait_for(state="detached")
+    assert packages.get_by_text("greeter", exact=True).count() == 1
+    assert ada.run("/opt/berth/envs/now/current/lab/bin/python -c 'import numpy; print(numpy.arange(4).sum())'") == "6"
+    fill(page, box, "python", "numpy", "ipykernel", "greeter >=2")
+    page.get_by_role("button", name="Install").click(timeout=BUILD_MS)
+    page.get_by_role("table", name="Revisions").get_by_role("row").nth(2).wait_for(timeout=BUILD_MS)
+
+    lab = page.context.new_page()
+    lab.goto(f"{portal.url}/w/ada/main/jupyter/lab")
+    wait_for_lab(lab)
+    lab.goto(f"{portal.workspace_url}/w/ada/main/jupyter/lab?reset")
+    wait_for_lab(lab, ".jp-Launcher")
+    lab.locator('.jp-LauncherCard[data-category="Notebook"][title*="lab (python, revision 2)"]').click()
+    lab.get_by_text("lab (python, revision 2) | Idle").wait_for(timeout=120_000)
+    say = "import greeter, importlib, numpy; print(numpy.arange(4).sum(), importlib.reload(greeter).__version__)"
+    assert run_cell(lab, say) == "6 2.0"
+    box.berth("env", "rollback", "ada/lab")
+    assert run_cell(lab, say) == "6 2.0"
+    shoot(lab, "environment-kernel")
+    lab.get_by_role("menuitem", name="Kernel", exact=True).click()
+    lab.get_by_role("menuitem", name="Restart Kernel…", exact=True).click()
+    lab.get_by_role("button", name="Confirm Kernel Restart").click()
+    lab.get_by_text("| Idle").wait_for(timeout=120_000)
+    assert run_cell(lab, say) == "6 1.0"

@@ -27,9 +27,9 @@ TEST(KeeperSettings, TakesEveryKindOfValue) {
   EXPECT_EQ(settings->engine, EngineKind::process);
   EXPECT_EQ(settings->limits.memory, 512LL << 20);
   EXPECT_DOUBLE_EQ(settings->limits.cpus, 1.5);
-  EXPECT_TRUE(settings->allows_image("y"));
-  EXPECT_TRUE(settings->allows_image(settings->podman.image));
-  EXPECT_FALSE(settings->allows_image("z"));
+  EXPECT_EQ(settings->resolve_image("y"), "y");
+  EXPECT_EQ(settings->resolve_image(""), settings->podman.image);
+  EXPECT_EQ(settings->resolve_image("z"), "");
   EXPECT_EQ(settings->env.at("HTTPS_PROXY"), "http://p");
 }
 
@@ -72,6 +72,22 @@ TEST(KeeperSettings, TheExampleHoldsTheDefaults) {
                           "network", "interface_prefix", "firewall", "blocked_networks", "uid_start", "uid_count", "memory", "cpus", "pids", "shm",
                           "tmp", "stop_seconds", "user"}) {
     EXPECT_NE(text.str().find("\n" + std::string(key) + " = "), std::string::npos) << key;
+  }
+}
+
+TEST(KeeperSettings, QuotasAndImagesHaveNames) {
+  const auto settings = parse_settings("[environments]\nquota = \"10g\"\n[quotas]\nada = \"off\"\ngrace = \"1t\"\n[images]\nold = { image = \"localhost/x\", description = \"an old one\" }\n", "k");
+  ASSERT_TRUE(settings.has_value()) << settings.error().message;
+  EXPECT_EQ(settings->quota_of("eve"), 10LL << 30);
+  EXPECT_EQ(settings->quota_of("ada"), 0);
+  EXPECT_EQ(settings->quota_of("grace"), 1LL << 40);
+  EXPECT_EQ(settings->quota_of("team"), 0);
+  EXPECT_EQ(settings->resolve_image("old"), "localhost/x");
+  EXPECT_EQ(settings->resolve_image("localhost/x"), "") << "by its name only";
+  EXPECT_EQ(settings->resolve_image("default"), settings->podman.image);
+  for (const char* bad : {"[quotas]\nada = 5\n", "[quotas]\nroot = \"1g\"\n", "[images]\nx = \"y\"\n", "[images]\ndefault = { image = \"x\" }\n", "[images]\nx = { description = \"y\" }\n",
+                          "[images]\nx = { image = \"y\", more = \"z\" }\n"}) {
+    EXPECT_TRUE(parse_settings(bad, "k").has_error()) << bad;
   }
 }
 

@@ -125,9 +125,9 @@ TEST_F(TreeTest, AStateIsSwitchedAsAWhole) {
   EnvStore store(top / "store");
   ASSERT_TRUE(store.prepare().has_value());
   const std::string id(32, 'a');
-  ASSERT_TRUE(store.ensure_user("ada").has_value());
+  ASSERT_TRUE(store.ensure_owner("ada").has_value());
   EXPECT_TRUE(fs::exists(top / "store/users/ada/now/list"));
-  EnvironmentState state{{{"ml", 3, id, {{"MODE", "it's"}}}}, "ml"};
+  EnvironmentState state{{{"ml", 3, id, prefix_inside("ada", id), {{"MODE", "it's"}}}}, "ml"};
   EXPECT_EQ(store.apply("ada", state).error().kind, ErrorKind::not_found);  // its files are not there
   EXPECT_FALSE(fs::exists(top / "store/users/ada/now/activate.sh"));
   fs::create_directories(store.prefix("ada", id) / "share/jupyter/kernels/python3");
@@ -144,21 +144,89 @@ TEST_F(TreeTest, AStateIsSwitchedAsAWhole) {
   EXPECT_LE(states, 4u);
 }
 
+TEST_F(TreeTest, AUsersDefaultMayBeOneOfTheTeams) {
+  EnvStore store(top / "store");
+  ASSERT_TRUE(store.prepare().has_value());
+  const std::string id(32, 'c');
+  for (const char* owner : {"team", "ada"}) ASSERT_TRUE(store.ensure_owner(owner).has_value());
+  EXPECT_TRUE(fs::is_directory(top / "store/users/ada/team")) << "where the team's are mounted";
+  EXPECT_FALSE(fs::exists(top / "store/users/team/team"));
+  fs::create_directories(store.prefix("team", id) / "share/jupyter/kernels/python3");
+  std::ofstream(store.prefix("team", id) / "share/jupyter/kernels/python3/kernel.json") << R"({"argv":["python","-m","x"],"language":"python"})";
+  ASSERT_TRUE(store.apply("team", {{{"ml", 3, id, prefix_inside("team", id), {}}}, ""}).has_value());
+  ASSERT_TRUE(store.apply("ada", {{}, "ml", true}).has_value());
+  const fs::path team = top / "store/users/team/now", ada = top / "store/users/ada/now";
+  EXPECT_EQ(fs::read_symlink(team / "current/ml"), "/opt/berth/envs/team/" + id);
+  EXPECT_TRUE(fs::exists(team / "jupyter/kernels/berth-team.ml/kernel.json"));
+  EXPECT_EQ(fs::read_symlink(ada / "activate.sh"), "/opt/berth/envs/team/now/activate/ml.sh");
+  EXPECT_EQ(fs::read_symlink(ada / "environment.json"), "/opt/berth/envs/team/now/activate/ml.json");
+}
+
+TEST_F(TreeTest, QuotaCountsEachContentOnceAndPublishesNothingOverIt) {
+  EnvStore store(top / "store");
+  ASSERT_TRUE(store.prepare().has_value());
+  const auto build = [&](const std::string& id, int size) {
+    fs::create_directories(top / "store/builders/ada" / id);
+    std::ofstream(top / "store/builders/ada" / id / "big") << std::string(static_cast<std::size_t>(size), 'x');
+    std::ofstream(top / "store/builders/ada" / id / "own") << id;
+    TreeRules limits = rules;
+    limits.max_bytes = 100 << 20;
+    return store.seal({"ada", "ada", id, "hash", 3 << 20}, limits);
+  };
+  const std::string a(32, 'a'), b(32, 'b'), c(32, 'c');
+  ASSERT_TRUE(build(a, 2 << 20).has_value());
+  const std::uint64_t used = store.used("ada");
+  EXPECT_GE(used, 2u << 20);
+  ASSERT_TRUE(build(b, 2 << 20).has_value()) << "the same content again";
+  EXPECT_LT(store.used("ada"), used + (1 << 20));
+  const auto refused = build(c, (2 << 20) + 1);
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().kind, ErrorKind::too_large);
+  EXPECT_NE(refused.error().message.find("3.0 MiB"), std::string::npos) << refused.error().message;
+  EXPECT_FALSE(fs::exists(store.prefix("ada", c)));
+  EXPECT_LT(store.used("ada"), used + (1 << 20));
+  // Packages that an environment has already are not fetched again.
+  fs::create_directories(store.prefix("ada", a) / "conda-meta");
+  std::ofstream(store.prefix("ada", a) / "conda-meta/numpy-1.0-h_0.json") << "{}";
+  const nlohmann::json lock = {{"packages", {{{"name", "numpy"}, {"version", "1.0"}, {"build", "h_0"}, {"size", 100}}, {{"name", "scipy"}, {"version", "1.0"}, {"build", "h_0"}, {"size", 7}}}}};
+  EXPECT_EQ(store.missing_bytes("ada", lock), 7u);
+}
+
+TEST_F(TreeTest, WhatIsNotWantedGoesWhenNothingThatSawItRuns) {
+  EnvStore store(top / "store");
+  ASSERT_TRUE(store.prepare().has_value());
+  ASSERT_TRUE(store.ensure_owner("ada").has_value());
+  const std::string id(32, 'a');
+  fs::create_directories(store.prefix("ada", id));
+  const Timestamp before = std::chrono::floor<Timestamp::duration>(std::chrono::system_clock::now()) - std::chrono::hours(1);
+  EXPECT_EQ(store.collect("ada", {id}, before).waiting, 0u);
+  EXPECT_EQ(store.collect("ada", {}, before).waiting, 1u) << "a workspace runs that may use it";
+  EXPECT_EQ(store.collect("ada", {id}, std::nullopt).removed, 0u) << "wanted again";
+  EXPECT_EQ(store.collect("ada", {}, before).waiting, 1u);
+  EXPECT_EQ(store.collect("ada", {}, before + std::chrono::hours(2)).removed, 1u) << "all that run were started since";
+  EXPECT_FALSE(fs::exists(store.prefix("ada", id)));
+}
+
 TEST(Documents, AKernelWorksFromAnywhere) {
-  const EnvironmentState::Item item{"ml", 2, std::string(32, 'b'), {{"PRICE", "5$HOME"}}};
-  const auto kernel = kernel_document(item, {{"argv", {"python", "-m", "ipykernel_launcher"}}, {"language", "python"}});
+  const EnvironmentState::Item item{"ml", 2, std::string(32, 'b'), prefix_inside("ada", std::string(32, 'b')), {{"PRICE", "5$HOME"}}};
+  const auto kernel = kernel_files(item, "python3", {{"argv", {"python", "-m", "it's", "-f", "{connection_file}"}}, {"language", "python"}});
   ASSERT_TRUE(kernel);
-  EXPECT_EQ((*kernel)["argv"][0], "/opt/berth/envs/" + std::string(32, 'b') + "/bin/python");
-  EXPECT_EQ((*kernel)["display_name"], "ml (python, revision 2)");
-  EXPECT_EQ((*kernel)["env"]["PRICE"], "5$$HOME");
-  EXPECT_TRUE(kernel_document(item, {{"argv", {"python"}}, {"metadata", "no object"}, {"env", 1}, {"language", 7}}));
-  EXPECT_FALSE(kernel_document(item, {{"argv", "x"}}));
-  EXPECT_FALSE(kernel_document(item, nlohmann::json::array()));
+  // The script is read again when the kernel is restarted, so it is then of the revision that is current.
+  EXPECT_EQ(kernel->document["argv"], nlohmann::json({"/bin/sh", "/opt/berth/envs/now/start/berth-ml", "{connection_file}"}));
+  EXPECT_TRUE(kernel->script.ends_with("exec '" + item.prefix + "/bin/python' '-m' 'it'\\''s' '-f' ''\"$1\"''\n")) << kernel->script;
+  EXPECT_EQ(kernel->document["display_name"], "ml (python, revision 2)");
+  EXPECT_EQ(kernel->document["env"]["PRICE"], "5$$HOME");
+  const auto direct = kernel_files(item, "x", {{"argv", {"python", "{resource_dir}/x", "{connection_file}"}}});
+  EXPECT_EQ(direct->document["argv"][0], item.prefix + "/bin/python");
+  EXPECT_EQ(direct->script, "");
+  EXPECT_TRUE(kernel_files(item, "x", {{"argv", {"python"}}, {"metadata", "no object"}, {"env", 1}, {"language", 7}}));
+  EXPECT_FALSE(kernel_files(item, "x", {{"argv", "x"}}));
+  EXPECT_FALSE(kernel_files(item, "x", nlohmann::json::array()));
   EXPECT_EQ(kernel_name(item, "ir"), "berth-ml-ir");
 }
 
 TEST(Documents, ValuesCannotLeaveTheirQuotes) {
-  const EnvironmentState::Item item{"ml", 2, std::string(32, 'b'), {{"X", "a'; touch /tmp/evil; '"}}};
+  const EnvironmentState::Item item{"ml", 2, std::string(32, 'b'), prefix_inside("ada", std::string(32, 'b')), {{"X", "a'; touch /tmp/evil; '"}}};
   EXPECT_NE(activation_script(item).find("export X='a'\\''; touch /tmp/evil; '\\'''"), std::string::npos);
 }
 

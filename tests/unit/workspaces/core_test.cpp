@@ -43,7 +43,7 @@ struct FakeKeeper final : KeeperLink {
   }
   void close() override {}
   bool connected() const override { return true; }
-  asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, EnsureEvents e) override {
+  asio::awaitable<Result<KeeperRecord>> ensure(WorkspaceId id, std::string, EnsureEvents e) override {
     ++ensures;
     if (failures > 0) {
       --failures;

@@ -1,6 +1,6 @@
 // The HTTP API of the portal (docs/api.md): typed requests, one error type, the CSRF token on every change.
 import type {
-  ApiToken, AuditRow, Authority, Campaign, Environment, EnvironmentDetail, HostKeys, Key, KeyImpact, KeyNotice, KeyPolicy, LoginCode, LoginState, Me, Paged, Plan, Role, Session, SettingRow, Share, Status, Terminal, User, WebSession, Workspace,
+  ApiToken, AuditRow, Authority, Campaign, DiskUse, Environment, EnvironmentDetail, HostKeys, ImageChoice, Key, KeyImpact, KeyNotice, KeyPolicy, ListedPackage, LoginCode, LoginState, Me, Paged, Plan, PlanDiff, Role, Session, SettingRow, Share, Status, Terminal, User, WebSession, Workspace,
 } from './model';
 import { readEvents } from './sse';
 
@@ -149,6 +149,14 @@ export const api = {
   installEnvironment: (user: string, name: string, plan: string, progress: (line: string) => void) => streamed<Environment>(environmentPath({ user, name }) + '/install', { plan }, progress),
   rollback: (e: Environment, revision: number) => request<Environment>('POST', environmentPath(e) + '/rollback', { body: { revision } }),
   setDefaultEnvironment: (e: Environment, value: boolean) => request<Environment>('POST', environmentPath(e) + '/default', { body: { default: value } }),
+  shareEnvironment: (e: Environment, progress: (line: string) => void) => streamed<Environment>(environmentPath(e) + '/share', {}, progress),
+  addMaintainer: (e: Environment, user: string) => request<Environment>('POST', `${environmentPath(e)}/maintainers/${part(user)}`),
+  removeMaintainer: (e: Environment, user: string) => request<Environment>('DELETE', `${environmentPath(e)}/maintainers/${part(user)}`),
+  environmentsUsed: () => request<DiskUse>('GET', '/environments-used'),
+  packages: async (e: Environment, revision: number) => (await request<{ package_list: ListedPackage[] }>('GET', `${environmentPath(e)}/revisions/${revision}`)).package_list,
+  environmentDiff: (e: Environment, from: number, to: number) => request<PlanDiff>('GET', environmentPath(e) + '/diff' + query({ from, to })),
+  workspaceImage: (w: Workspace) => request<ImageChoice>('GET', workspacePath(w) + '/image'),
+  chooseImage: (w: Workspace, image: string) => request<ImageChoice>('POST', workspacePath(w) + '/image', { body: { image } }),
   removeEnvironment: (e: Environment) => request<object>('DELETE', environmentPath(e)),
 
   campaign: async () => (await request<{ campaign: Campaign | null }>('GET', '/campaign')).campaign,

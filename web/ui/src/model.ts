@@ -81,7 +81,11 @@ export interface PlanDiff { added: Package[]; removed: Package[]; changed: { nam
 export interface Environment {
   user: string; name: string; default: boolean; revision: number | null; revisions: number; lock_hash: string; path: string; packages: number; size_bytes: number;
   created_at: Time; updated_at: Time;
+  scope: 'personal' | 'team'; maintainers: string[]; may_change: boolean; verification: { at: Time; result: 'ok' | 'changed' | 'failed'; detail: string } | null;
 }
+export interface DiskUse { user: string; used_bytes: number; quota_bytes: number | null }
+export interface ListedPackage { name: string; version: string; build: string; channel: string; size_bytes: number; kind: 'conda' | 'pip' }
+export interface ImageChoice { chosen: string; restart: boolean; items: { name: string; description: string; image: string; glibc: string | null; chosen: boolean; warnings: string[] }[] }
 export interface Revision { number: number; packages: number; size_bytes: number; created_at: Time; created_by: string; current: boolean }
 export interface EnvironmentDetail extends Environment { yaml: string; revision_list: Revision[] }
 export interface Plan { plan: string; packages: number; download_bytes: number; diff: PlanDiff; unchanged: boolean; warnings: string[] }

@@ -55,7 +55,7 @@ export const en = {
   home: {
     title: 'Workspaces',
     lead: 'Your own containers on this machine. They stay while you come and go.',
-    image: 'Image', upFor: (time: string) => `up for ${time}`, created: (time: string) => `made ${time}`, notMade: 'is made when it first starts',
+    image: 'Image', imageLater: 'It runs with another image. Stop it, and its next start makes it anew; home and environments stay.', upFor: (time: string) => `up for ${time}`, created: (time: string) => `made ${time}`, notMade: 'is made when it first starts',
     openJupyter: 'Open Jupyter', newTab: '(opens in a new tab)', start: 'Start', stop: 'Stop', reset: 'Reset', remove: 'Remove',
     startFailed: 'It did not start', progress: (name: string) => `Progress of ${name}`,
     moreActions: (name: string) => `Actions for ${name}`,
@@ -149,11 +149,16 @@ export const en = {
   },
 
   environments: {
-    title: 'Environments', lead: 'Your conda environments. Each change is a new revision; the ones before stay, and you can go back.', empty: 'No environments yet.', all: 'All environments',
+    title: 'Environments', lead: 'Your conda environments, and those of the team. Each change is a new revision; the ones before stay, and you can go back.', empty: 'No environments yet.', all: 'All environments',
     name: 'Name', default: 'default', revision: 'Revision', revisions: 'Revisions', packages: 'Packages', size: 'Size', updated: 'Changed', state: 'State', current: 'Current', kept: 'Kept', made: 'Made',
     roll: 'Go back', rollAsk: (n: number) => `Go back to revision ${n}?`, rollText: 'It becomes current at once; what runs goes on with the files that it has open. You can come back the same way.',
     removeAsk: (name: string) => `Remove ${name}?`, removeText: 'All its revisions go. Programs that use it stop working.',
     makeDefault: 'Make it the default', notDefault: 'No default', add: 'New environment', change: 'Change', plan: 'See what would change', difference: 'Difference',
+    disk: (used: string) => `They take ${used} of disk.`, diskOf: (used: string, quota: string) => `They take ${used} of the ${quota} of disk that you may use.`,
+    verified: { ok: 'verified', changed: 'has changed', failed: 'cannot be built again' },
+    share: 'Let everybody use it', shareAsk: (name: string) => `Share ${name} with everybody?`, shareText: 'It becomes one of the team, and you its maintainer. Everybody can use it; maintainers can change it.',
+    maintainers: 'Maintainers', teamText: 'Everybody can use this environment; these users can change it.', newMaintainer: 'Another maintainer', add_: 'Add',
+    package: 'Package', versionOf: 'Version', build: 'Build', search: 'Search packages', compare: 'Compare with revision',
     unchanged: 'Nothing would change.', install: (n: number, size: string) => `Install (${n} packages, ${size} to download)`,
   },
 

@@ -54,7 +54,7 @@ export const zh: Strings = {
   home: {
     title: '工作区',
     lead: '您在这台机器上的容器，离线后仍会保留。',
-    image: '镜像', upFor: (time) => `已运行 ${time}`, created: (time) => `创建于${time}`, notMade: '首次启动时创建',
+    image: '镜像', imageLater: '当前运行的是另一个镜像。停止后，下次启动会用新镜像重建；主目录和环境保持不变。', upFor: (time) => `已运行 ${time}`, created: (time) => `创建于${time}`, notMade: '首次启动时创建',
     openJupyter: '打开 Jupyter', newTab: '（在新标签页中打开）', start: '启动', stop: '停止', reset: '重置', remove: '删除',
     startFailed: '启动失败', progress: (name) => `${name} 的进度`,
     moreActions: (name) => `${name} 的操作`,
@@ -148,11 +148,16 @@ export const zh: Strings = {
   },
 
   environments: {
-    title: '环境', lead: '您的 conda 环境。每次更改都是一个新版本，之前的版本会保留，可以随时回退。', empty: '还没有环境。', all: '所有环境',
+    title: '环境', lead: '您的 conda 环境和团队环境。每次更改都是一个新版本，之前的版本会保留，可以随时回退。', empty: '还没有环境。', all: '所有环境',
     name: '名称', default: '默认', revision: '版本', revisions: '版本', packages: '软件包', size: '大小', updated: '更改时间', state: '状态', current: '当前', kept: '保留', made: '创建时间',
     roll: '回退', rollAsk: (n) => `回退到版本 ${n}？`, rollText: '立即生效；正在运行的程序继续使用已打开的文件。您可以用同样的方式再切换回来。',
     removeAsk: (name) => `删除 ${name}？`, removeText: '其所有版本都会删除，使用它的程序将无法工作。',
     makeDefault: '设为默认', notDefault: '取消默认', add: '新建环境', change: '更改', plan: '查看会有哪些变化', difference: '变化',
+    disk: (used) => `占用磁盘 ${used}。`, diskOf: (used, quota) => `占用磁盘 ${used}，限额 ${quota}。`,
+    verified: { ok: '已验证', changed: '已改变', failed: '无法重建' },
+    share: '共享给所有人', shareAsk: (name) => `把 ${name} 共享给所有人？`, shareText: '它将成为团队环境，由您维护。所有人可以使用，维护者可以更改。',
+    maintainers: '维护者', teamText: '所有人可以使用此环境；以下用户可以更改它。', newMaintainer: '添加维护者', add_: '添加',
+    package: '软件包', versionOf: '版本', build: '构建', search: '搜索软件包', compare: '与版本比较',
     unchanged: '没有变化。', install: (n, size) => `安装（${n} 个软件包，需下载 ${size}）`,
   },
 

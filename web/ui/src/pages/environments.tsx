@@ -1,20 +1,23 @@
 // Conda environments: what there is, its revisions; plan from an environment.yml, see what would change, install, go back.
 import { useState } from 'preact/hooks';
-import { api, type Environment, type EnvironmentDetail, type Me, type Plan, type PlanDiff, type Revision } from '../api';
+import { api, type Environment, type EnvironmentDetail, type Me, type Plan, type Revision } from '../api';
 import { bytes, validName } from '../format';
 import { useLive } from '../live';
 import { Badge, Button, Field, Loading, Notice, Page, useAction, When } from '../parts/basics';
 import { useConfirm } from '../parts/confirm';
+import { Difference, Packages, Sharing } from '../parts/environment';
 import { Table, type Column } from '../parts/table';
 import { Link } from '../router';
 import { t } from '../strings';
 
-const address = (name: string) => `/environments/${encodeURIComponent(name)}`;
+const address = (e: Environment) => `/environments/${e.scope === 'team' ? 'team/' : ''}${encodeURIComponent(e.name)}`;
+const nameOf = (e: Environment) => (e.scope === 'team' ? 'team/' : '') + e.name;
 
 export function EnvironmentsPage({ me }: { me: Me }) {
   const { data, error, reload } = useLive(api.environments, ['environments']);
+  const { data: used } = useLive(api.environmentsUsed, ['environments']);
   const columns: Column<Environment>[] = [
-    { title: t.environments.name, class: 'grow', cell: (e) => <div class="two"><Link to={address(e.name)}>{e.name}</Link>{e.default && <span><Badge tone="good">{t.environments.default}</Badge></span>}</div> },
+    { title: t.environments.name, class: 'grow', cell: (e) => <div class="two"><Link to={address(e)}>{nameOf(e)}</Link><Marks of={e} /></div> },
     { title: t.environments.revision, class: 'number', cell: (e) => e.revision ?? t.none },
     { title: t.environments.packages, class: 'number', cell: (e) => e.packages },
     { title: t.environments.size, class: 'number', cell: (e) => bytes(e.size_bytes) },
@@ -23,14 +26,26 @@ export function EnvironmentsPage({ me }: { me: Me }) {
   return (
     <Page title={t.environments.title} lead={t.environments.lead}>
       <Loading data={data} error={error} retry={reload} />
-      {data && <Table label={t.environments.title} rows={data.filter((e) => e.user === me.user.name)} columns={columns} rowKey={(e) => e.name} empty={t.environments.empty} />}
+      {data && <Table label={t.environments.title} rows={data.filter((e) => e.user === me.user.name || e.scope === 'team')} columns={columns} rowKey={nameOf} empty={t.environments.empty} />}
+      {used && <p class="soft">{used.quota_bytes === null ? t.environments.disk(bytes(used.used_bytes)) : t.environments.diskOf(bytes(used.used_bytes), bytes(used.quota_bytes))}</p>}
       {data && <Install user={me.user.name} done={reload} />}
     </Page>
   );
 }
 
-export function EnvironmentPage({ me, name }: { me: Me; name: string }) {
-  const { data, error, reload } = useLive(() => api.environment(me.user.name, name), ['environments'], [name]);
+// What is particular about one: it is the default, and how it came out when it was built again.
+function Marks({ of: e }: { of: Environment }) {
+  const bad = e.verification && e.verification.result !== 'ok';
+  return (
+    <span class="facts">
+      {e.default && <Badge tone="good">{t.environments.default}</Badge>}
+      {e.verification && <span title={e.verification.detail}><Badge tone={bad ? 'bad' : 'calm'}>{t.environments.verified[e.verification.result]}</Badge></span>}
+    </span>
+  );
+}
+
+export function EnvironmentPage({ owner, name }: { owner: string; name: string }) {
+  const { data, error, reload } = useLive(() => api.environment(owner, name), ['environments'], [owner, name]);
   const confirm = useConfirm();
   const action = useAction();
   const roll = (revision: Revision) => confirm.ask({ title: t.environments.rollAsk(revision.number), text: t.environments.rollText, verb: t.environments.roll, calm: true,
@@ -43,17 +58,20 @@ export function EnvironmentPage({ me, name }: { me: Me; name: string }) {
     { title: t.environments.packages, class: 'number', cell: (r) => r.packages },
     { title: t.environments.size, class: 'number', cell: (r) => bytes(r.size_bytes) },
     { title: t.environments.made, class: 'grow', cell: (r) => <><When at={r.created_at} /> <span class="soft">{r.created_by}</span></> },
-    { title: t.environments.roll, hideTitle: true, class: 'act', cell: (r) => !r.current && <Button kind="quiet" label={`${t.environments.roll} ${r.number}`} onClick={() => roll(r)}>{t.environments.roll}</Button> },
+    { title: t.environments.roll, hideTitle: true, class: 'act', cell: (r) => !r.current && data?.may_change && <Button kind="quiet" label={`${t.environments.roll} ${r.number}`} onClick={() => roll(r)}>{t.environments.roll}</Button> },
   ];
   const setDefault = () => action.run(async () => { await api.setDefaultEnvironment(data!, !data!.default); await reload(); });
   return (
-    <Page title={name} aside={<><Link to="/environments">{t.environments.all}</Link>{data && <><Button onClick={setDefault}>{data.default ? t.environments.notDefault : t.environments.makeDefault}</Button><Button kind="quiet" onClick={remove}>{t.home.remove}</Button></>}</>}>
+    <Page title={owner === 'team' ? `team/${name}` : name} aside={<><Link to="/environments">{t.environments.all}</Link>{data && <Button onClick={setDefault}>{data.default ? t.environments.notDefault : t.environments.makeDefault}</Button>}{data?.may_change && <Button kind="quiet" onClick={remove}>{t.home.remove}</Button>}</>}>
       {action.error && <Notice kind="error">{action.error}</Notice>}
       <Loading data={data} error={error} retry={reload} />
       {data && (
         <>
+          {data.verification && data.verification.result !== 'ok' && <Notice kind="warn">{t.environments.verified[data.verification.result]}: {data.verification.detail}</Notice>}
           <Table label={t.environments.revisions} rows={data.revision_list} columns={columns} rowKey={(r) => String(r.number)} empty={t.none} />
-          <Install user={me.user.name} of={data} done={reload} key={data.revision ?? 0} />
+          <Sharing of={data} changed={reload} />
+          <Packages of={data} key={`packages-${data.revision}`} />
+          {data.may_change && <Install user={owner} of={data} done={reload} key={data.revision ?? 0} />}
         </>
       )}
       {confirm.dialog}
@@ -94,16 +112,5 @@ function Install({ user, of, done }: { user: string; of?: EnvironmentDetail; don
         </>
       )}
     </section>
-  );
-}
-
-function Difference({ diff, unchanged }: { diff: PlanDiff; unchanged: boolean }) {
-  if (unchanged) return <Notice>{t.environments.unchanged}</Notice>;
-  return (
-    <ul class="plain diff" aria-label={t.environments.difference}>
-      {diff.added.map((p) => <li key={`+${p.name}`}><code>+ {p.name} {p.version}</code></li>)}
-      {diff.removed.map((p) => <li key={`-${p.name}`}><code>− {p.name} {p.version}</code></li>)}
-      {diff.changed.map((p) => <li key={`~${p.name}`}><code>~ {p.name} {p.from.version} → {p.to.version}</code></li>)}
-    </ul>
   );
 }

@@ -9,6 +9,7 @@ import { Link } from '../router';
 import { useConfirm } from './confirm';
 import { Icon } from './icons';
 import { WorkspaceGauges } from './spark';
+import { ImageChoice } from './image';
 import type { Start } from './starts';
 import type { Series } from '../usage';
 
@@ -36,6 +37,7 @@ export function WorkspaceCard({ workspace: w, start, usage, changed }: CardProps
       {state === 'failed' && !start.error && w.detail && <Notice kind="error">{w.detail}</Notice>}
       {start.error && !start.running && state !== 'running' && <Notice kind="error"><strong>{t.home.startFailed}.</strong> {start.error}</Notice>}
       {start.running ? <Progress name={w.name} lines={start.lines ?? []} /> : state === 'starting' && <Progress name={w.name} lines={w.detail ? [w.detail] : []} />}
+      <ImageChoice workspace={w} />
       <div class="actions" role="group" aria-label={t.home.moreActions(w.name)}>
         {state === 'running' && (
           <>
