@@ -72,6 +72,18 @@ EnvironmentRights environment_rights(std::string_view owner, const Environment* 
   return {true, caller.is_admin || std::find(names.begin(), names.end(), caller.name) != names.end()};
 }
 
+std::vector<FailedVerification> failed_verifications(SQLite::Database& reader, std::string_view user) {
+  SQLite::Statement row = query(reader,
+                                "SELECT CASE WHEN e.user_id IS NULL THEN 'team/' ELSE '' END || e.name, r.verified_at, r.verified, r.verify_detail FROM environments e "
+                                "JOIN environment_revisions r ON r.environment_id = e.id AND r.number = e.revision "
+                                "JOIN users u ON u.name = ? WHERE r.verified IN ('changed', 'failed') AND (e.user_id = u.id OR EXISTS "
+                                "(SELECT 1 FROM environment_maintainers m WHERE m.environment_id = e.id AND m.user_id = u.id)) ORDER BY 1",
+                                user);
+  std::vector<FailedVerification> all;
+  while (row.executeStep()) all.push_back({text_in(row, 0), verification_in(row, 1)});
+  return all;
+}
+
 std::vector<Environment> Environments::list(SQLite::Database& reader, std::string_view user) const {
   const char* const which = user.empty() ? "WHERE ?1 = '' " : user == kTeam ? "WHERE ?1 = 'team' AND e.user_id IS NULL " : "WHERE u.name = ?1 OR e.user_id IS NULL ";
   const std::string sql = std::string(kColumns) + which + "ORDER BY e.user_id IS NULL, u.name, e.name";

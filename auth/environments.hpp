@@ -58,6 +58,13 @@ struct EnvironmentCaller {
 // `found`: the environment, or null where it does not exist yet: then `change` means making it.
 EnvironmentRights environment_rights(std::string_view owner, const Environment* found, const EnvironmentCaller& caller);
 
+// Environments whose last verification did not end well, of those that the user may change: "ml", "team/tool".
+struct FailedVerification {
+  std::string name;
+  Verification verification;
+};
+std::vector<FailedVerification> failed_verifications(SQLite::Database& reader, std::string_view user);
+
 class Environments {
  public:
   Environments(Store& store, const Clock& clock) : store_(store), clock_(clock) {}

@@ -11,7 +11,7 @@ constexpr Parameter kKeyFile{"FILE", "lines as in a .pub file; - is standard inp
 constexpr Parameter kWorkspace{"WORKSPACE", "USER for the workspace main, USER+NAME for another", Completes::workspaces, true,
                                "the NAME of one of yours (left out: the one you logged in to), or USER+NAME"};
 constexpr Parameter kEnv{"ENV", "the environment: NAME over SSH, USER/NAME here and for another's, team/NAME for the team's"};
-constexpr Parameter kEnvFile{"FILE", "an environment.yml; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
+constexpr Parameter kEnvFile{"FILE", "an environment.yml, or a lock of berth env export; - is standard input", Completes::files, true, "- or left out: standard input (… < FILE)"};
 constexpr Parameter kFingerprint{"FINGERPRINT", "SHA256:… as `berth key list` shows it", Completes::fingerprints};
 constexpr Option kYes{"--yes", "", "do not ask"};
 constexpr Option kEverybody{"--everybody", "", "of all users (auditor, admin)"};

@@ -67,10 +67,25 @@ asio::awaitable<Result<json>> Environments::step(const Job& job, EnvStore::Build
 
 namespace {
 
+// "ssl_verify: /etc/ssl/corp.pem" of a .condarc: a file of this machine, which the build gets as "ca.pem". Empty for true and false.
+fs::path certificates_in(const std::string& condarc) {
+  constexpr std::string_view kKey = "ssl_verify:";
+  std::istringstream lines(condarc);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(kKey)) continue;
+    std::string value = line.substr(kKey.size());
+    if (const std::size_t comment = value.find(" #"); comment != std::string::npos) value.resize(comment);
+    const std::size_t begin = value.find_first_not_of(" \t'\""), end = value.find_last_not_of(" \t\r'\"");
+    if (begin != std::string::npos && value[begin] == '/') return value.substr(begin, end - begin + 1);
+  }
+  return {};
+}
+
 // What the step that downloads is told of the site. Credentials are only where no package's code runs.
 void add_site(const Settings::Environments& settings, std::map<std::string, std::string>& files, std::vector<std::string>& command) {
   if (!settings.condarc.empty()) {
     files["condarc"] = content_of(settings.condarc);
+    if (const fs::path certificates = certificates_in(files["condarc"]); !certificates.empty()) files["ca.pem"] = content_of(certificates);
     command.insert(command.end(), {"--condarc", "/run/berth-build/condarc"});
   }
   if (!settings.credentials.empty()) {
@@ -93,7 +108,8 @@ asio::awaitable<Result<json>> Environments::solve(Job job, json request) {
   std::vector<std::string> command;
   if (adopt) {
     files["lock"] = input;
-    command = {"adopt", "--lock", "/run/berth-build/lock", "--cache", std::string(kEnvironmentsInside)};
+    command = {"adopt", "--lock", "/run/berth-build/lock"};
+    add_site(settings_.environments, files, command);
   } else {
     files["environment.yml"] = input;
     command = {"solve", "/run/berth-build/environment.yml"};

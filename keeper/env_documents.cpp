@@ -65,11 +65,11 @@ std::string shell_words(const nlohmann::json& argv) {
 
 }  // namespace
 
-std::optional<KernelFiles> kernel_files(const EnvironmentState::Item& item, const std::string& own_name, const nlohmann::json& own) {
+std::optional<JupyterKernel> kernel_files(const EnvironmentState::Item& item, const std::string& own_name, const nlohmann::json& own) {
   const auto argv = own.is_object() ? own.find("argv") : own.end();
   if (!own.is_object() || argv == own.end() || !argv->is_array() || argv->empty() || !argv->front().is_string()) return std::nullopt;
   const std::string bin = item.prefix + "/bin";
-  KernelFiles files{own, ""};
+  JupyterKernel files{own, ""};
   nlohmann::json& kernel = files.document;
   const std::string program = argv->front().get<std::string>();
   if (program.find('/') == std::string::npos) kernel["argv"][0] = bin + "/" + program;

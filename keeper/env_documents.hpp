@@ -15,11 +15,11 @@ nlohmann::json activation_document(const EnvironmentState::Item& item);
 // A kernelspec of the environment (its own kernel.json) as one that works from anywhere, and what starts the kernel: Jupyter keeps a kernelspec
 // for as long as a notebook's kernel is restarted, so the command in it is a script that is read again at each start. nullopt when it is none;
 // an empty script where the command asks Jupyter for more than the connection file: then that stands in the kernelspec itself.
-struct KernelFiles {
+struct JupyterKernel {
   nlohmann::json document;
   std::string script;
 };
-std::optional<KernelFiles> kernel_files(const EnvironmentState::Item& item, const std::string& own_name, const nlohmann::json& own);
+std::optional<JupyterKernel> kernel_files(const EnvironmentState::Item& item, const std::string& own_name, const nlohmann::json& own);
 // How the kernel is called in notebooks: the same for every revision.
 std::string kernel_name(const EnvironmentState::Item& item, const std::string& own_name);
 

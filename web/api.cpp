@@ -17,7 +17,16 @@ namespace berth::web {
 namespace asio = boost::asio;
 namespace {
 
-constexpr std::size_t kMostRevocations = 6 * 1024 * 1024;  // bytes: a revocation list of 4 MiB as base64
+// Bodies that may be larger than the others, in bytes.
+struct BodyLimit {
+  ApiHandler handler;
+  std::size_t bytes;
+};
+constexpr BodyLimit kBodyLimits[] = {
+    {post_revocations, 6 * 1024 * 1024},       // a revocation list of 4 MiB as base64
+    {post_environment_plan, 6 * 1024 * 1024},  // a lock of 4 MiB as a text in JSON
+    {post_environments_check, 6 * 1024 * 1024},
+};
 
 constexpr Route kRoutes[] = {
     {"GET", "/openapi.json", Need::anyone, get_openapi},
@@ -175,7 +184,10 @@ asio::awaitable<Result<nlohmann::json>> read_json(Connection& client, std::size_
 }
 
 asio::awaitable<ApiReply> call_handler(LaneServer& lane, Connection& client, Caller caller, Found found) {
-  const std::size_t limit = found.route->handler == post_revocations ? kMostRevocations : lane.limits().api_body_bytes;
+  std::size_t limit = lane.limits().api_body_bytes;
+  for (const BodyLimit& larger : kBodyLimits) {
+    if (larger.handler == found.route->handler) limit = larger.bytes;
+  }
   auto body = co_await read_json(client, limit);
   if (!body && body.error().kind == ErrorKind::timeout) co_return error_response(408, "timeout", "The request body took too long to arrive.");
   if (!body) co_return body.error();

@@ -313,14 +313,16 @@ Result<EnvBuilds::Request> owner_request(const ApiCall& call, EnvBuilds::Act act
 asio::awaitable<ApiReply> post_environments_gc(ApiCall& call) {
   const auto user = call.text("user", call.caller.is_admin() ? "" : call.caller.actor.name);
   if (!user) co_return user.error();
-  if (*user != call.caller.actor.name && !call.caller.is_admin()) co_return Error{ErrorKind::denied, "you may collect your own environments only"};
-  co_return co_await do_job(call, owner_request(call, EnvBuilds::Act::collect, *user));
+  auto request = owner_request(call, EnvBuilds::Act::collect, *user);
+  if (request && *user != call.caller.actor.name && !call.caller.is_admin()) co_return Error{ErrorKind::denied, "you may collect your own environments only"};
+  co_return co_await do_job(call, std::move(request));
 }
 
 asio::awaitable<ApiReply> get_environments_used(ApiCall& call) {
   const std::string user = call.query("user").value_or(call.caller.admin_socket ? std::string(auth::kTeam) : call.caller.actor.name);
-  if (user != auth::kTeam && user != call.caller.actor.name && !call.caller.reads_all()) co_return Error{ErrorKind::denied, "you may see your own use only"};
-  co_return co_await do_job(call, owner_request(call, EnvBuilds::Act::used, user));
+  auto request = owner_request(call, EnvBuilds::Act::used, user);
+  if (request && user != auth::kTeam && user != call.caller.actor.name && !call.caller.reads_all()) co_return Error{ErrorKind::denied, "you may see your own use only"};
+  co_return co_await do_job(call, std::move(request));
 }
 
 }  // namespace berth::web

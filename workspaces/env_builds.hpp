@@ -80,6 +80,7 @@ class EnvBuilds {
   boost::asio::awaitable<Outcome> install(auth::Actor actor, Request request, Events events);
   boost::asio::awaitable<Outcome> verify(auth::Actor actor, Request request, Events events);
   boost::asio::awaitable<Outcome> build_again(Request request, auth::EnvironmentRevision revision, Events events);
+  boost::asio::awaitable<nlohmann::json> solve_again(std::string builder, auth::EnvironmentRevision revision, Events events);
   boost::asio::awaitable<Outcome> share(auth::Actor actor, Request request, Events events);
   boost::asio::awaitable<Outcome> change(auth::Actor actor, Request request);
   boost::asio::awaitable<Outcome> rollback(auth::Actor actor, Request request, Events events);

@@ -1,6 +1,7 @@
 // Whether environments still come out of their locks as they were: when somebody asks, and in turn by the site's settings.
 #include <boost/asio/redirect_error.hpp>
 
+#include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "workspaces/env_builds.hpp"
 
@@ -27,6 +28,17 @@ std::string drift_text(const json& result) {
   return text + (shown > kPathsKept ? ", and " + std::to_string(shown - kPathsKept) + " more" : "");
 }
 
+// Beside the drift: what is no fault of what is installed.
+std::string solved_text(const json& solved) {
+  if (!solved.is_object()) return "";
+  if (const std::string error = text_of(solved, "error"); !error.empty()) return "; its file cannot be solved any more: " + error;
+  const auto diff = solved.find("diff");
+  if (diff == solved.end() || solved.value("unchanged", false)) return "";
+  std::size_t count = 0;
+  for (const char* kind : {"added", "removed", "changed"}) count += (*diff)[kind].size();
+  return "; its file gives " + std::to_string(count) + " other packages today";
+}
+
 }  // namespace
 
 asio::awaitable<EnvBuilds::Outcome> EnvBuilds::build_again(Request request, auth::EnvironmentRevision revision, Events events) {
@@ -44,16 +56,33 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::build_again(Request request, auth
   co_return as_result(std::move(result));
 }
 
+// What the file gives today: channels gain packages, and lose some.
+asio::awaitable<json> EnvBuilds::solve_again(std::string builder, auth::EnvironmentRevision revision, Events events) {
+  if (revision.yaml.empty()) co_return nullptr;  // it was made from a lock
+  json ask = {{"do", "build"}, {"user", builder}, {"action", "solve"}, {"yaml", revision.yaml}};
+  auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
+  if (answer.has_error()) co_return answer.error().kind == ErrorKind::closed ? json(nullptr) : json{{"error", answer.error().message}};
+  const std::string text = text_of(*answer, "lock");
+  const auto lock = parse_lock(text), before = parse_lock(revision.lock);
+  if (lock.has_error() || before.has_error()) co_return json{{"error", "the build answered with something else than a lock"}};
+  co_return json{{"unchanged", hex_encode(sha256(text)) == revision.lock_hash}, {"diff", diff_of(*before, *lock)}};
+}
+
 asio::awaitable<EnvBuilds::Outcome> EnvBuilds::verify(auth::Actor actor, Request request, Events events) {
   auto revision = current(request.user, request.name);
   if (!revision) co_return Error{ErrorKind::not_found, "there is no such environment"};
   const std::int64_t number = revision->number;
-  auto result = co_await build_again(request, std::move(*revision), std::move(events));
+  auto result = co_await build_again(request, *revision, events);
+  if (result.has_value()) {
+    json solved = co_await solve_again(request.builder, std::move(*revision), std::move(events));
+    (*result)["solved"] = std::move(solved);
+  }
   // A keeper that went away says nothing about the environment.
   if (result.has_error() && (!keeper_->connected() || result.error().kind == ErrorKind::closed)) co_return result;
   auth::Verification verification;
   verification.result = result.has_error() ? "failed" : (*result)["ok"] == true ? "ok" : "changed";
-  verification.detail = result.has_error() ? result.error().message : drift_text(*result);
+  verification.detail = result.has_error() ? result.error().message : drift_text(*result) + solved_text((*result)["solved"]);
+  if (verification.detail.starts_with("; ")) verification.detail.erase(0, 2);
   const auto noted = co_await rows_.set_verified(std::move(actor), request.user, request.name, number, verification);
   if (noted.has_error()) log_warn("environment.not_noted", {{"error", noted.error().message}});
   if (verification.result != "ok") log_warn("environment.differs", {{"user", request.user}, {"name", request.name}, {"detail", verification.detail.substr(0, 300)}});

@@ -11,7 +11,7 @@ from . import archives, installing, tree
 from . import lock as locks
 from .report import BuildError, Report
 from .site import load_site
-from .solving import make_lock
+from .solving import make_lock, platform
 from .spec import parse_spec
 
 
@@ -45,7 +45,14 @@ def do_solve(arguments, report):
 
 def do_adopt(arguments, report):
     """A lock that somebody brings: as it would have been solved."""
-    text = locks.canonical(locks.parse_lock(read(arguments.lock)))
+    lock = locks.parse_lock(read(arguments.lock))
+    if lock["platform"] != platform():
+        raise BuildError(f"the lock is for {lock['platform']}, and this machine is {platform()}", "conflict")
+    site = load_site(arguments.condarc, arguments.credentials)
+    for package in lock["packages"]:
+        if not site.permits_url(package["url"]):
+            raise BuildError(f"{package['name']} comes from {package['url']}, and that channel is not allowed here", "denied")
+    text = locks.canonical(lock)
     current = locks.parse_lock(read(arguments.current)) if arguments.current else None
     report.emit("result", warnings=[], **summary(text, current, pathlib.Path(arguments.cache) / "archives"))
 
@@ -94,7 +101,7 @@ COMMANDS = {
     "check": ("check an environment.yml", do_check, (FILE,)),
     "solve": ("solve an environment.yml into a lock", do_solve,
               (FILE, CURRENT, *SITE, (("--virtual",), {"action": "append", "default": [], "help": "a virtual package, such as __cuda=12.4"}))),
-    "adopt": ("check a lock", do_adopt, (LOCK, CURRENT, SITE[2])),
+    "adopt": ("check a lock", do_adopt, (LOCK, CURRENT, *SITE)),
     "diff": ("what changes between two locks", do_diff, ((("old",), {}), (("new",), {}))),
     "export": ("conda's explicit spec of a lock", do_export, (LOCK,)),
     "install": ("fetch and link a lock; needs the network, runs no package's code", do_install,

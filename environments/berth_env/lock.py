@@ -7,10 +7,12 @@ import re
 from rattler import BuildString, PackageRecord, RepoDataRecord, Version
 
 from .report import BuildError
+from .spec import variable_problem
 
 VERSION = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FILE_NAME = re.compile(r"[A-Za-z0-9_.+!-]+\.(conda|tar\.bz2)")
+WHEEL_NAME = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 RECORD_FIELDS = ("depends", "constrains", "license", "python_site_packages_path", "track_features")
 
@@ -56,6 +58,31 @@ def record_of(package, url):
     return RepoDataRecord(record, package["file_name"], url, package["channel"])
 
 
+# What each package has: field, and its type.
+FIELDS = {"conda": {"version": str, "build": str, "build_number": int, "subdir": str, "channel": str, "size": int}, "pip": {"version": str, "size": int}}
+
+
+def package_problem(package):
+    """Why this is no package of a lock; empty when it is one."""
+    name = package["name"]
+    fields = FIELDS.get(package.get("kind"))
+    if fields is None:
+        return f"the lock's package {name} is of no known kind"
+    proper = (FILE_NAME if package["kind"] == "conda" else WHEEL_NAME).fullmatch(str(package.get("file_name")))
+    if not proper:
+        return f"the lock's package {name} has no proper file name"
+    for field, kind in fields.items():
+        if not isinstance(package.get(field), kind):
+            return f"the lock's package {name} has no proper {field}"
+    for field in ("depends", "constrains"):
+        value = package.get(field, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            return f"the lock's package {name} has no proper {field}"
+    if not str(package.get("url", "")).startswith(("https://", "http://", "file:///")):
+        return f"the lock's package {name} has no usable URL"
+    return ""
+
+
 def parse_lock(text):
     """The lock in a text, checked: whoever wrote it, nothing in it can name a path."""
     try:
@@ -66,16 +93,17 @@ def parse_lock(text):
         raise BuildError(f"this is not a lock of version {VERSION}")
     if set(lock) - {"version", "platform", "packages", "pip", "variables"}:
         raise BuildError("the lock has fields that this version does not know")
-    for package in lock["packages"] + lock.get("pip", []):
+    pip, variables = lock.setdefault("pip", []), lock.setdefault("variables", {})
+    if not isinstance(pip, list) or not isinstance(variables, dict) or not isinstance(lock.get("platform"), str):
+        raise BuildError("the lock has a field of the wrong kind")
+    for package in lock["packages"] + pip:
         if not isinstance(package, dict) or not SHA256.fullmatch(str(package.get("sha256"))) or not NAME.fullmatch(str(package.get("name"))):
             raise BuildError("the lock has a package without a name or a SHA-256")
-        if package.get("kind") == "conda":
-            if not FILE_NAME.fullmatch(str(package.get("file_name"))) or not isinstance(package.get("size"), int):
-                raise BuildError(f"the lock's package {package['name']} has no proper file name or size")
-        elif package.get("kind") != "pip" or not str(package.get("file_name")).endswith(".whl") or "/" in package["file_name"]:
-            raise BuildError(f"the lock's package {package['name']} is of no known kind")
-        if not str(package.get("url", "")).startswith(("https://", "http://", "file:///")):
-            raise BuildError(f"the lock's package {package['name']} has no usable URL")
+        if problem := package_problem(package):
+            raise BuildError(problem)
+    for name, value in variables.items():
+        if problem := variable_problem(name, value if isinstance(value, str) else "\n"):
+            raise BuildError(f"the lock: {problem}")
     return lock
 
 

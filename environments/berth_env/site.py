@@ -55,6 +55,11 @@ class Site:
         allowed = {url for known in self.allowed for url in self.resolve(known)}
         return not self.allowed or all(url in allowed for url in urls)
 
+    def permits_url(self, url):
+        """Of a package in a lock that somebody brings: does it lie in a channel that may be used here?"""
+        below = lambda names: any(url.startswith(f"{base}/") for name in names for base in self.resolve(name))  # noqa: E731
+        return not below(self.denied) and (not self.allowed or below(self.allowed))
+
     def client(self, headers=None):
         config = Config()
         if self.proxies.get("http"):
@@ -65,6 +70,7 @@ class Site:
             config.set("tls-no-verify", "true")
         elif isinstance(self.ssl_verify, str):
             os.environ["SSL_CERT_FILE"] = self.ssl_verify
+            config.set("tls-root-certs", "native")  # the built-in ones know no file
         if self.credentials:
             config.set("authentication-override-file", self.credentials)
         return Client.from_config(config, headers=headers, user_agent="berth-env-builder")
@@ -96,6 +102,9 @@ def load_site(condarc="", credentials=""):
     site.custom_multichannels = {name: _texts(urls, name) for name, urls in (data.get("custom_multichannels") or {}).items()}
     site.proxies = dict(data.get("proxy_servers") or {})
     site.ssl_verify = data.get("ssl_verify", True)
+    beside = pathlib.Path(condarc).with_name("ca.pem")  # in a build: the file that ssl_verify names on the machine
+    if isinstance(site.ssl_verify, str) and beside.is_file():
+        site.ssl_verify = str(beside)
     site.priority = PRIORITIES.get(str(data.get("channel_priority", "strict")).lower(), ChannelPriority.Strict)
     everything = [site.alias, *site.default_channels, *site.custom_channels.values(), *site.channels]
     if any(urlsplit(url).password or re.search(r"/t/[^/]+", url) for url in everything):

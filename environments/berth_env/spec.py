@@ -154,14 +154,19 @@ class _Checker:
             name, text = self.scalar(key, "a variable's name"), self.scalar(value, "a variable's value")
             if name is None or text is None:
                 continue
-            if not VARIABLE.fullmatch(name):
-                self.fault(key, f"'{name}' is not the name of a variable")
-            elif name in FORBIDDEN_VARIABLES or name.startswith("BERTH_"):
-                self.fault(key, f"the variable {name} cannot be set by an environment")
-            elif "\0" in text or "\n" in text:
-                self.fault(value, f"the value of {name} has more than one line")
+            if problem := variable_problem(name, text):
+                self.fault(key, problem)
             else:
                 self.spec.variables[name] = text
+
+
+def variable_problem(name, value):
+    """Why an environment cannot set this; empty when it can."""
+    if not VARIABLE.fullmatch(name):
+        return f"'{name}' is not the name of a variable"
+    if name in FORBIDDEN_VARIABLES or name.startswith("BERTH_"):
+        return f"the variable {name} cannot be set by an environment"
+    return f"the value of {name} has more than one line" if "\0" in value or "\n" in value else ""
 
 
 def first_line(error):

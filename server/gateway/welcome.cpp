@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "auth/environments.hpp"
 #include "base/deadline.hpp"
 #include "base/human.hpp"
 #include "server/gateway/process_channel.hpp"
@@ -51,6 +52,17 @@ asio::awaitable<void> tell_of_kept(std::shared_ptr<Connection> connection, std::
   co_await say(channel, "You have " + what + human_age(since, connection->services.clock.now()) + " and still running: " + connection->services.options.ssh_command + " -t berth attach", true);
 }
 
+// Environments that did not come out as they were: who can mend them should hear of it.
+asio::awaitable<void> tell_of_environments(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel) {
+  const auto failed = auth::failed_verifications(*connection->lane.reader, connection->user.name);
+  if (failed.empty()) co_return;
+  const auto& first = failed.front();
+  std::string text = "Your environment " + first.name + (first.verification.result == "changed" ? " has changed" : " cannot be built again") + " (looked at " +
+                     human_age(first.verification.at, connection->services.clock.now()) + ")";
+  if (failed.size() > 1) text += ", and " + counted(failed.size() - 1, "other") + " too";
+  co_await say(channel, text + ": " + connection->services.options.ssh_command + " berth env list", true);
+}
+
 }  // namespace
 
 asio::awaitable<void> welcome(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel, std::shared_ptr<tunnels::AgentLink> link) {
@@ -63,6 +75,7 @@ asio::awaitable<void> welcome(std::shared_ptr<Connection> connection, std::share
   }
   if (options.show_state) co_await tell_state(connection, channel, link);
   co_await tell_of_kept(connection, channel, link);
+  co_await tell_of_environments(connection, channel);
 }
 
 }  // namespace berth::server

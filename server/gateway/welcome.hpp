@@ -8,8 +8,8 @@
 
 namespace berth::server {
 
-// The site's message of the day, what the workspace does now, and terminals that were left and still run. A workspace that does not answer
-// within half a second is not waited for.
+// The site's message of the day, what the workspace does now, terminals that were left and still run, and environments whose verification failed. A
+// workspace that does not answer within half a second is not waited for.
 boost::asio::awaitable<void> welcome(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel, std::shared_ptr<tunnels::AgentLink> link);
 
 }  // namespace berth::server

@@ -3,13 +3,14 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
 import pytest
 
-from berthbox import ROOT, Box, wait_until
+from berthbox import ROOT, Box, gone, wait_until
 
 sys.path.insert(0, str(ROOT / "tests" / "environments"))
 import channel as channels  # noqa: E402
@@ -133,8 +134,14 @@ def test_another_user_has_their_own(box, ada, new_user):
     before = size()
     assert "there is no environment" in env(grace, "show", "ada/ml", code=4)
     assert grace.run("ls /opt/berth/envs/now/current") == ""
-    env(grace, "create", "ml", "--yes", text=yml(box, "python", "numpy", "ipykernel", "greeter <2"))
+    # From the lock that the first one exports: the same files, to the byte, built by another user.
+    lock = ada.run("berth env export ml")
+    checked = json.loads(grace.ssh("box", "berth --json env check", input=lock, timeout=BUILD).stdout)
+    assert checked["packages"] == len(json.loads(lock)["packages"]) and checked["diff"]["added"]
+    env(grace, "create", "ml", "--yes", text=lock)
     assert grace.run("python -c 'import numpy; print(2)'") == "2"
+    mine, theirs = (next(r for r in box.request("GET", f"/environments/{owner}/ml")["revision_list"] if r["current"]) for owner in ("ada", grace.user))
+    assert (mine["lock_hash"], mine["tree_hash"]) == (theirs["lock_hash"], theirs["tree_hash"])
     grown = size() - before
     print(f"the first takes {before} KiB, the same for another user {grown} KiB more")
     assert grown < before / 5
@@ -152,6 +159,65 @@ def test_ten_environments_cost_one_big_package_once(box, ada):
     assert size() - before < 10 * 1024
     for n in range(10):
         env(ada, "remove", f"big{n}", "--yes")
+
+
+# What pixi and its like are made of, run by the user in their home.
+OWN_TOOL = """
+import asyncio, pathlib, sys
+from rattler import Channel, MatchSpec, PrefixRecord, VirtualPackage, install, solve
+channel, place, berths = sys.argv[1:]
+async def main():
+    records = await solve(sources=[Channel('file://' + channel)], specs=[MatchSpec('python'), MatchSpec('greeter <2', strict=False)],
+                          virtual_packages=[p.into_generic() for p in VirtualPackage.detect()])
+    await install(records, target_prefix=place)
+asyncio.run(main())
+print(*sorted(PrefixRecord.from_path(str(p)).name.normalized for p in pathlib.Path(berths, 'conda-meta').glob('*.json')))
+"""
+
+
+def test_tools_of_the_users_own_work_in_the_home(box, ada):
+    """A conda tool that the user brings makes environments in the home, and reads Berth's as any other."""
+    ada.tool("rsync", "-r", f"{ROOT}/environments/packages/rattler", "box:own/")
+    ada.tool("rsync", "-r", f"{box.channel}/", "box:channel/")
+    home = ada.run("echo ~")
+    said = ada.ssh("box", f"PYTHONPATH=~/own /usr/bin/python3 - {home}/channel {home}/made {paths(ada)['ml']}", input=OWN_TOOL, timeout=BUILD).stdout
+    assert {"greeter", "numpy", "python"} <= set(said.split())
+    assert ada.run("~/made/bin/greet") == "hello from 1.0"
+    ada.run("rm -rf ~/own ~/channel ~/made")
+
+
+def test_progress_is_a_bar_on_a_terminal(box, ada):
+    """On a terminal a build draws a bar with what is done; elsewhere it says a line for each phase."""
+    typed = yml(box, "libdemo").replace("\n", "\r").encode() + b"\x04"
+    drawn = ada.popen("-tt", "box", "berth env create bar --yes", stdin=subprocess.PIPE)
+    said = b"".join(drawn.communicate(typed, timeout=BUILD)).decode(errors="replace")
+    assert drawn.returncode == 0 and re.search(r"\[#+ *\] \d+/\d+", said), said
+    env(ada, "remove", "bar", "--yes")
+    said = env(ada, "create", "lines", "--yes", text=yml(box, "libdemo"))
+    assert "Reading the channels\n" in said and "[#" not in said
+    env(ada, "remove", "lines", "--yes")
+
+
+def test_two_berthds_agree_during_an_upgrade(box, ada, tmp_path):
+    """A connection that the replaced berthd still serves and a new one see and change the same environments."""
+    env(ada, "create", "both", "--yes", text=yml(box, "libdemo"))
+    env(ada, "update", "both", "--yes", text=yml(box, "libdemo", "postlink-plain"))
+    master = tmp_path / "master"
+    held = ada.popen("-M", "-S", str(master), "-N", "box")
+    wait_until(master.exists, "the connection is there", timeout=60)
+    old = box.pid("berthd")
+    box.up("--channels", box.channel, "--upgrade")
+    assert box.pid("berthd") != old and not gone(old)
+    by_old = lambda command: ada.ssh("-S", str(master), "box", command, timeout=BUILD).stdout  # noqa: E731
+    revision = lambda items: [e["revision"] for e in items if e["name"] == "both"]  # noqa: E731
+    by_old("berth env rollback both 1")
+    assert ada.ssh("box", "berth-env run both ls $(berth-env path both)/etc/plain.txt", check=False).returncode != 0 and revision(box.items("env", "list", "ada")) == [1]
+    env(ada, "rollback", "both", "2")
+    assert by_old("cat $(berth-env path both)/etc/plain.txt").startswith("postlink-plain 1.0") and revision(json.loads(by_old("berth --json env list"))["items"]) == [2]
+    assert "removed" in by_old("berth env remove both --yes") and "both" not in env(ada, "list")
+    held.terminate()
+    held.wait(60)
+    wait_until(lambda: gone(old), "the replaced berthd has ended", timeout=60)
 
 
 def test_kill_in_mid_build_publishes_nothing(box, ada):
@@ -175,7 +241,8 @@ def test_kill_in_mid_build_publishes_nothing(box, ada):
 
 def test_verify_finds_a_changed_file(box, ada):
     """Built again it is the same to the byte; a file changed behind Berth's back is named."""
-    assert "the same to the byte" in env(ada, "verify", "after")
+    said = env(ada, "verify", "after")
+    assert "the same to the byte" in said and "its file gives the same packages today" in said
     prefix = box.state / "environments" / "users" / "ada" / pathlib.Path(paths(ada)["after"]).name
     target = prefix / "etc/demo.conf"
     target.unlink()

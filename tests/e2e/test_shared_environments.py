@@ -154,7 +154,7 @@ def test_quota_refuses_before_the_download(box):
     # Python's archive is smaller than the quota, and its files are not: sealing counts those.
     assert "of disk, and 20.0 MiB are allowed" in env(eve, "create", "python", "--yes", text=yml(box, "python"), code=7)
     assert [e["name"] for e in box.items("env", "list", "eve") if e["user"] == "eve"] == ["small"]
-    used = json.loads(box.get("/api/v1/environments-used?user=eve"))
+    used = box.request("GET", "/environments-used?user=eve")
     assert 0 < used["used_bytes"] < used["quota_bytes"] == 20 << 20
 
 
@@ -229,5 +229,10 @@ def test_verification_in_turn_tells_what_has_changed(box, ada):
     box.change("berthd", lambda text: text.replace('verify_every = "1s"', 'verify_every = "0s"'))
     assert found[0]["verification"]["result"] == "changed" and "etc/demo.conf" in found[0]["verification"]["detail"]
     assert "team/tool has changed: changed etc/demo.conf" in env(ada, "list")
+    # Who maintains it reads so when they open a shell; others do not.
+    for client, told in ((ada, True), (box.add_user("zoe"), False)):
+        shell = client.popen("-tt", "box")
+        said = b"".join(shell.communicate(b"exit\r", timeout=180))
+        assert (b"Your environment team/tool has changed" in said) == told, said
     assert any(row["outcome"] == "changed" and row["actor"] == "berthd" for row in box.items("audit", "tail", "--action", "environment.verify"))
     assert re.search(r'berth_environments\{verified="changed"\} [1-9]', box.get("/metrics"))

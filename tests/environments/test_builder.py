@@ -1,11 +1,13 @@
 """The builder of conda environments, alone: checks, solving, installing and refusing, against a channel of real packages."""
 
+import base64
 import functools
 import http.server
 import json
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -206,8 +208,10 @@ def test_old_archives_are_dropped_first(solve, cache, tmp_path):
 
 def test_a_forged_lock_is_refused(solve, cache, tmp_path):
     good = json.loads(solve("libdemo")["lock"])
-    for change in ({"file_name": "../../x.conda"}, {"sha256": "00"}, {"url": "ssh://x"}, {"name": "../x"}, {"kind": "exe"}):
-        bad = {**good, "packages": [{**good["packages"][0], **change}]}
+    of_package = ({"file_name": "../../x.conda"}, {"sha256": "00"}, {"url": "ssh://x"}, {"name": "../x"}, {"kind": "exe"}, {"version": 1}, {"build_number": "x"}, {"depends": [1]},
+                  {"kind": "pip", "file_name": "../x.whl"})
+    of_lock = ({"variables": {"LD_PRELOAD": "/x.so"}}, {"variables": {"A": "1\n2"}}, {"variables": {"A": 1}}, {"pip": {}}, {"platform": None}, {"platform": "linux-s390x"}, {"more": 1})
+    for bad in [{**good, "packages": [{**good["packages"][0], **change}]} for change in of_package] + [{**good, **change} for change in of_lock]:
         (tmp_path / "lock.json").write_text(json.dumps(bad))
         assert "lock" in builder("adopt", "--lock", tmp_path / "lock.json", "--cache", cache, code=1)["message"]
     (tmp_path / "lock.json").write_text(json.dumps(good, indent=2))
@@ -237,6 +241,15 @@ def test_condarc_can_allow_only_some_channels(channel, cache, tmp_path):
     assert builder("solve", "-", *options, text=f"channels: [{channel}]\ndependencies: [libdemo]\n")["packages"] == 1
     said = builder("solve", "-", *options, text="channels:\n- conda-forge\ndependencies: [libdemo]\n", code=1)["message"]
     assert said.startswith("line 2: the channel 'conda-forge' is not allowed here")
+    # Nor by a lock that names its packages there.
+    lock = tmp_path / "lock.json"
+    lock.write_text(builder("solve", "-", *options, text=f"channels: [{channel}]\ndependencies: [libdemo]\n")["lock"])
+    assert builder("adopt", "--lock", lock, *options)["packages"] == 1
+    condarc.write_text(f"allowlist_channels: [{channel.parent}/other]\n")
+    answer = builder("adopt", "--lock", lock, *options, code=1)
+    assert answer["kind"] == "denied" and "is not allowed here" in answer["message"]
+    condarc.write_text(f"denylist_channels: [{channel}]\n")
+    assert builder("adopt", "--lock", lock, *options, code=1)["kind"] == "denied"
 
 
 def test_condarc_with_a_secret_in_an_url_is_refused(cache, tmp_path):
@@ -248,10 +261,14 @@ def test_condarc_with_a_secret_in_an_url_is_refused(cache, tmp_path):
 
 # -- a channel over HTTP
 class Flaky(http.server.SimpleHTTPRequestHandler):
-    """A static server that breaks the connection in the middle of archives, as often as `breaks` says. `ranges`: it can go on in the middle."""
-    ranges, breaks, asked = True, 3, []
+    """A static server that breaks the connection in the middle of archives, as often as `breaks` says. `ranges`: it can go on in the middle. `password`:
+    the only Authorization that it takes. As a proxy it answers for http://conda.example."""
+    ranges, breaks, asked, password = True, 3, [], ""
 
     def do_GET(self):
+        if self.password and self.headers.get("Authorization") != self.password:
+            return self.send_error(401)
+        self.path = self.path.removeprefix("http://conda.example")
         path = pathlib.Path(self.translate_path(self.path))
         if not path.is_file():
             return self.send_error(404)
@@ -327,6 +344,59 @@ def test_a_missing_archive_is_told_at_once(served, tmp_path):
     (tmp_path / "lock.json").write_text(json.dumps(lock))
     answer = builder("install", "--lock", tmp_path / "lock.json", "--prefix", tmp_path / "p", "--cache", tmp_path / "c", code=1)
     assert answer["kind"] == "unavailable" and "cannot be fetched" in answer["message"] and not (tmp_path / "p").exists()
+
+
+# -- private channels, proxies, certificates
+def solve_at(url, tmp_path, *options, code=0):
+    return builder("solve", "-", "--cache", tmp_path / f"cache-{len(list(tmp_path.iterdir()))}", *options, text=f"channels: ['{url}']\ndependencies: [libdemo]\n", code=code)
+
+
+def test_a_private_channel_opens_for_the_sites_credentials(served, tmp_path):
+    url, handler = served
+    handler.password = "Basic " + base64.b64encode(b"berth:s3cret").decode()
+    assert solve_at(url, tmp_path, code=1)["message"].startswith("line 1: unknown channel")
+    keys = tmp_path / "credentials"
+    keys.write_text(json.dumps({"127.0.0.1": {"BasicHTTP": {"username": "berth", "password": "s3cret"}}}))
+    answer = solve_at(url, tmp_path, "--credentials", keys)
+    assert answer["packages"] == 1 and "s3cret" not in json.dumps(answer)
+    (tmp_path / "lock.json").write_text(answer["lock"])
+    said = builder("install", "--lock", tmp_path / "lock.json", "--prefix", tmp_path / "p", "--cache", tmp_path / "c", "--credentials", keys)
+    assert (tmp_path / "p/etc/demo.conf").is_file() and "s3cret" not in json.dumps(said)
+    assert subprocess.run(["grep", "-rl", "s3cret", tmp_path / "p", tmp_path / "c"], capture_output=True).returncode == 1
+
+
+def test_a_proxy_is_asked_for_channels(served, tmp_path):
+    url, _ = served
+    condarc = tmp_path / "condarc"
+    condarc.write_text(f"proxy_servers:\n  http: {url}\n")
+    assert solve_at("http://conda.example", tmp_path, "--condarc", condarc)["packages"] == 1
+
+
+def test_https_is_verified_as_ssl_verify_says(channel, tmp_path):
+    """Unknown certificates are refused; a file of the site's authorities, or ssl_verify: false, lets them in."""
+    authority, certificate = tmp_path / "site.pem", tmp_path / "server.pem"
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*new, "-subj", "/CN=site", "-keyout", tmp_path / "site.key", "-out", authority], check=True, capture_output=True)
+    subprocess.run([*new, "-subj", "/CN=channel", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:false", "-CA", authority, "-CAkey",
+                    tmp_path / "site.key", "-keyout", tmp_path / "server.key", "-out", certificate], check=True, capture_output=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(type("Handler", (Flaky,), {"asked": [], "breaks": 0}), directory=str(channel)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url, condarc = f"https://127.0.0.1:{server.server_address[1]}", tmp_path / "condarc"
+    try:
+        assert "unknown channel" in solve_at(url, tmp_path, code=1)["message"]
+        for text in (f"ssl_verify: {authority}\n", "ssl_verify: false\n"):
+            condarc.write_text(text)
+            assert solve_at(url, tmp_path, "--condarc", condarc)["packages"] == 1, text
+        # In a build the file that is named lies beside the condarc.
+        authority.rename(tmp_path / "ca.pem")
+        condarc.write_text(f"ssl_verify: {authority}\n")
+        assert solve_at(url, tmp_path, "--condarc", condarc)["packages"] == 1
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 # -- wheels

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from berthbox import ROOT, Box
+from berthbox import ROOT, Box, wait_until
 from portal import DESKTOP, PHONE, faults, running, shoot, wait_for_lab
 
 sys.path.insert(0, str(ROOT / "tests" / "environments"))
@@ -82,6 +82,11 @@ def run_cell(lab, code):
     return output.inner_text().strip()
 
 
+def kernels(client):
+    """The process ids of the kernels in the workspace."""
+    return set(client.ssh("box", "pgrep -f [i]pykernel_launcher", check=False).stdout.split())
+
+
 def test_from_file_to_kernel_and_back_while_a_notebook_runs(portal, box, ada):
     """environment.yml in the page becomes a kernel in JupyterLab that imports numpy. After going back a running kernel keeps its revision, and a
     restarted one has the other."""
@@ -113,8 +118,9 @@ def test_from_file_to_kernel_and_back_while_a_notebook_runs(portal, box, ada):
     box.berth("env", "rollback", "ada/lab")
     assert run_cell(lab, say) == "6 2.0"
     shoot(lab, "environment-kernel")
-    lab.get_by_role("menuitem", name="Kernel", exact=True).click()
-    lab.get_by_role("menuitem", name="Restart Kernel…", exact=True).click()
-    lab.get_by_role("button", name="Confirm Kernel Restart").click()
+    before = kernels(ada)
+    lab.locator('.jp-NotebookPanel-toolbar [data-jp-item-name="restart"] .jp-ToolbarButtonComponent').click()
+    lab.locator(".jp-Dialog .jp-mod-accept").click()
+    wait_until(lambda: (now := kernels(ada)) and not now & before, "another kernel runs", timeout=120)
     lab.get_by_text("| Idle").wait_for(timeout=120_000)
     assert run_cell(lab, say) == "6 1.0"

@@ -119,6 +119,26 @@ TEST_F(EnvironmentsTest, TheOneThatWasLookedAtTheLongestAgoIsDueFirst) {
   EXPECT_FALSE(environments.due(*reader, clock.now() - std::chrono::hours(2)));
 }
 
+TEST_F(EnvironmentsTest, WhatIsNotAsItWasIsToldToThoseWhoCanMendIt) {
+  ASSERT_TRUE(add("ada", "ada", "own", "1"));
+  ASSERT_TRUE(add("ada", team, "ml", "2"));
+  ASSERT_TRUE(add("ada", "ada", "good", "3"));
+  for (const auto& [owner, name, result] : {std::tuple("ada", "own", "failed"), std::tuple("team", "ml", "changed"), std::tuple("ada", "good", "ok")}) {
+    ASSERT_TRUE(run_coroutine(environments.set_verified(admin, owner, name, 1, {{}, result, "why"})));
+  }
+  const auto names = [&](const char* user) {
+    std::string all;
+    for (const auto& one : failed_verifications(*reader, user)) all += one.name + " " + one.verification.result + ";";
+    return all;
+  };
+  EXPECT_EQ(names("ada"), "own failed;team/ml changed;");
+  EXPECT_EQ(names("grace"), "") << "who cannot change it";
+  ASSERT_TRUE(run_coroutine(environments.set_maintainer(admin, "ml", "grace", true)));
+  EXPECT_EQ(names("grace"), "team/ml changed;");
+  ASSERT_TRUE(add("ada", "ada", "own", "4"));
+  EXPECT_EQ(names("ada"), "team/ml changed;") << "another revision is another matter";
+}
+
 // What 0014 does to a store from before it.
 class EnvironmentsMigration : public ::testing::Test {
  protected:

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "keeper/podman_parse.hpp"
 
 namespace berth::keeper {
@@ -37,6 +39,44 @@ TEST(ContainerSpec, LocksTheContainerDown) {
     EXPECT_TRUE(has("nodev")) << mount;
     if (mount["type"] != "bind") continue;
     EXPECT_EQ(has("rw"), mount["destination"] == "/home/ada") << mount;
+  }
+}
+
+TEST(ContainerSpec, ABuildIsTheUsersHasLimitsAndPackagesCodeHasNoNetworkAndNoSecrets) {
+  Settings settings;
+  settings.environments.memory = 3LL << 30;
+  settings.environments.channel_folders = {"/srv/conda/main"};
+  settings.environments.pip_conf = "/etc/berth/pip.conf";
+  BuildPlan plan;
+  plan.user = "ada";
+  plan.image = "localhost/image";
+  plan.base = 1879048192;
+  plan.folder = "/store/builders/ada";
+  plan.inside = "/opt/berth/envs";
+  plan.request = "/store/requests/ada";
+  for (const bool network : {true, false}) {
+    plan.network = network;
+    const auto spec = build_container_spec(settings, plan);
+    EXPECT_EQ(spec["user"], "1000:1000");
+    EXPECT_EQ(spec["idmappings"]["UIDMap"][0]["host_id"], 1879048192);
+    EXPECT_EQ(spec["cap_drop"], nlohmann::json({"all"}));
+    EXPECT_EQ(spec["no_new_privileges"], true);
+    EXPECT_EQ(spec["read_only_filesystem"], true);
+    EXPECT_EQ(spec["resource_limits"]["memory"]["limit"], 3LL << 30);
+    EXPECT_GT(spec["resource_limits"]["pids"]["limit"], 0);
+    EXPECT_GT(spec["resource_limits"]["cpu"]["quota"], 0);
+    EXPECT_EQ(spec.contains("networks") && !spec["networks"].empty(), network) << spec;
+    EXPECT_EQ(spec["env"].contains("PIP_CONFIG_FILE"), network);
+    std::set<std::string> writable, bound;
+    for (const auto& mount : spec["mounts"]) {
+      if (mount["type"] != "bind") continue;
+      bound.insert(mount["source"]);
+      const auto& options = mount["options"];
+      if (std::find(options.begin(), options.end(), "rw") != options.end()) writable.insert(mount["destination"]);
+    }
+    EXPECT_EQ(writable, std::set<std::string>{"/opt/berth/envs"});
+    EXPECT_EQ(bound.contains("/srv/conda/main"), network);
+    EXPECT_EQ(bound.size(), network ? 4u : 3u) << "what is built, the request, the builder, and channels";
   }
 }
 

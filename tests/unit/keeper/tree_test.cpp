@@ -222,7 +222,12 @@ TEST(Documents, AKernelWorksFromAnywhere) {
   EXPECT_TRUE(kernel_files(item, "x", {{"argv", {"python"}}, {"metadata", "no object"}, {"env", 1}, {"language", 7}}));
   EXPECT_FALSE(kernel_files(item, "x", {{"argv", "x"}}));
   EXPECT_FALSE(kernel_files(item, "x", nlohmann::json::array()));
+  // Other languages' kernels have a name beside the environment's.
+  const auto r = kernel_files(item, "ir", {{"argv", {"R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"}}, {"language", "R"}, {"display_name", "R"}});
   EXPECT_EQ(kernel_name(item, "ir"), "berth-ml-ir");
+  EXPECT_EQ(r->document["argv"][1], "/opt/berth/envs/now/start/berth-ml-ir");
+  EXPECT_EQ(r->document["display_name"], "ml (R, revision 2)");
+  EXPECT_NE(r->script.find("exec '" + item.prefix + "/bin/R' '--slave'"), std::string::npos);
 }
 
 TEST(Documents, ValuesCannotLeaveTheirQuotes) {

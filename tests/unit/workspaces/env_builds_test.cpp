@@ -31,14 +31,14 @@ struct FakeKeeper final : KeeperLink {
     asked.push_back(request);
     if (request["do"] != "build") co_return Result<json>(boost::system::in_place_value, json::object());
     while (hold) co_await released.wait();
-    co_return build;
+    co_return request["action"] == "solve" ? solve : build;
   }
   std::size_t count(const std::string& what) const {
     return static_cast<std::size_t>(std::count_if(asked.begin(), asked.end(), [&](const json& request) { return request["do"] == what; }));
   }
 
   std::vector<json> asked;
-  Result<json> build = Error{ErrorKind::conflict, "no answer was given"};
+  Result<json> build = Error{ErrorKind::conflict, "no answer was given"}, solve = Error{ErrorKind::conflict, "no greeter is there"};
   bool there = true, hold = false;
   Changes released;
 };
@@ -101,11 +101,14 @@ TEST_F(EnvBuildsTest, WhatIsDueIsBuiltAgainAndNoted) {
   answer("another", {"lib/x.py"});
   ASSERT_TRUE(turn_until([&] { return !verification().result.empty(); }));
   EXPECT_EQ(verification().result, "changed");
-  EXPECT_EQ(verification().detail, "changed lib/x.py");
+  EXPECT_EQ(verification().detail, "changed lib/x.py; its file cannot be solved any more: no greeter is there");
   EXPECT_EQ(verification().at, clock_.now());
   answer("tree");
+  const std::string greeter = R"([{"kind":"conda","name":"greeter","version":"1","sha256":")" + std::string(64, 'a') + R"("}])";
+  keeper_->solve = Result<json>(boost::system::in_place_value, json{{"lock", R"({"packages":)" + greeter + R"(,"pip":[],"variables":{},"version":1})"}});
   clock_.advance(std::chrono::hours(1));
   ASSERT_TRUE(turn_until([&] { return verification().result == "ok"; }));
+  EXPECT_EQ(verification().detail, "its file gives 1 other packages today");
   keeper_->build = Error{ErrorKind::unavailable, "the channel is gone"};
   clock_.advance(std::chrono::hours(1));
   ASSERT_TRUE(turn_until([&] { return verification().result == "failed"; }));
@@ -133,7 +136,7 @@ TEST_F(EnvBuildsTest, OneThatWasReplacedFinishesItsVerificationAndBeginsNone) {
   io().run_for(30s);
   EXPECT_TRUE(io().stopped()) << "nothing is left that could begin another";
   EXPECT_EQ(verification().result, "ok");
-  EXPECT_EQ(keeper_->count("build"), 1u);
+  EXPECT_EQ(keeper_->count("build"), 2u) << "the files, and what the file gives today";
   EXPECT_FALSE(builds_->busy());
 }
 

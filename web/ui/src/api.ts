@@ -1,6 +1,6 @@
 // The HTTP API of the portal (docs/api.md): typed requests, one error type, the CSRF token on every change.
 import type {
-  ApiToken, AuditRow, Authority, Campaign, DiskUse, Environment, EnvironmentDetail, HostKeys, ImageChoice, Key, KeyImpact, KeyNotice, KeyPolicy, ListedPackage, LoginCode, LoginState, Me, Paged, Plan, PlanDiff, Role, Session, SettingRow, Share, Status, Terminal, User, WebSession, Workspace,
+  ApiToken, AuditRow, Authority, BuildProgress, Campaign, DiskUse, Environment, EnvironmentDetail, HostKeys, ImageChoice, Key, KeyImpact, KeyNotice, KeyPolicy, ListedPackage, LoginCode, LoginState, Me, Paged, Plan, PlanDiff, Role, Session, SettingRow, Share, Status, Terminal, User, WebSession, Workspace,
 } from './model';
 import { readEvents } from './sse';
 
@@ -71,13 +71,13 @@ export function query(values: Record<string, string | number | boolean | null | 
 const environmentPath = (e: { user: string; name: string }) => `/environments/${part(e.user)}/${part(e.name)}`;
 const workspacePath = (w: { user: string; name: string }) => `/workspaces/${part(w.user)}/${part(w.name)}`;
 
-// An action that tells its progress, a line each time. Answers what it was done with.
-async function streamed<T>(path: string, body: unknown, progress: (line: string) => void): Promise<T> {
+// An action that tells its progress, a line each time, and builds of environments figures with it. Answers what it was done with.
+async function streamed<T>(path: string, body: unknown, progress: (line: string, event: BuildProgress) => void): Promise<T> {
   const response = await send('POST', path, { accept: 'text/event-stream', ...(body !== undefined && { body }) });
   if (!response.headers.get('Content-Type')?.startsWith('text/event-stream') || !response.body) return response.json();
   for await (const event of readEvents(response.body)) {
     const data = JSON.parse(event.data);
-    if (event.name === 'progress') progress(String(data.line));
+    if (event.name === 'progress') progress(String(data.line), data);
     if (event.name === 'done') return data as T;
     if (event.name === 'failed') {
       const error = data.error ?? data;
@@ -90,6 +90,7 @@ async function streamed<T>(path: string, body: unknown, progress: (line: string)
 export interface RotateKey { public_key: string; replaces?: string; grace_s?: number; retire_on_first_use?: boolean }
 export interface StartCampaign { older_than_s: number; deadline_s: number; action: 'supersede' | 'expire'; message?: string; dry_run?: boolean }
 
+type Told = (line: string, event: BuildProgress) => void;
 const PAGE = 100;
 
 export const api = {
@@ -145,8 +146,8 @@ export const api = {
 
   environments: () => list<Environment>('/environments'),
   environment: (user: string, name: string) => request<EnvironmentDetail>('GET', environmentPath({ user, name })),
-  planEnvironment: (user: string, name: string, yaml: string, progress: (line: string) => void) => streamed<Plan>(environmentPath({ user, name }) + '/plan', { yaml }, progress),
-  installEnvironment: (user: string, name: string, plan: string, progress: (line: string) => void) => streamed<Environment>(environmentPath({ user, name }) + '/install', { plan }, progress),
+  planEnvironment: (user: string, name: string, yaml: string, progress: Told) => streamed<Plan>(environmentPath({ user, name }) + '/plan', { yaml }, progress),
+  installEnvironment: (user: string, name: string, plan: string, progress: Told) => streamed<Environment>(environmentPath({ user, name }) + '/install', { plan }, progress),
   rollback: (e: Environment, revision: number) => request<Environment>('POST', environmentPath(e) + '/rollback', { body: { revision } }),
   setDefaultEnvironment: (e: Environment, value: boolean) => request<Environment>('POST', environmentPath(e) + '/default', { body: { default: value } }),
   shareEnvironment: (e: Environment, progress: (line: string) => void) => streamed<Environment>(environmentPath(e) + '/share', {}, progress),

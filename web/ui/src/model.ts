@@ -88,6 +88,7 @@ export interface ListedPackage { name: string; version: string; build: string; c
 export interface ImageChoice { chosen: string; restart: boolean; items: { name: string; description: string; image: string; glibc: string | null; chosen: boolean; warnings: string[] }[] }
 export interface Revision { number: number; packages: number; size_bytes: number; created_at: Time; created_by: string; current: boolean }
 export interface EnvironmentDetail extends Environment { yaml: string; revision_list: Revision[] }
+export interface BuildProgress { phase?: string; line: string; done?: number; total?: number; bytes?: number; bytes_total?: number; bytes_per_s?: number; left_s?: number | null }
 export interface Plan { plan: string; packages: number; download_bytes: number; diff: PlanDiff; unchanged: boolean; warnings: string[] }
 
 export interface ApiToken {

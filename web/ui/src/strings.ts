@@ -159,6 +159,9 @@ export const en = {
     share: 'Let everybody use it', shareAsk: (name: string) => `Share ${name} with everybody?`, shareText: 'It becomes one of the team, and you its maintainer. Everybody can use it; maintainers can change it.',
     maintainers: 'Maintainers', teamText: 'Everybody can use this environment; these users can change it.', newMaintainer: 'Another maintainer', add_: 'Add',
     package: 'Package', versionOf: 'Version', build: 'Build', search: 'Search packages', compare: 'Compare with revision',
+    progress: 'Progress of the build', log: 'What the build says', packagesDone: (done: number, total: number) => `${done} of ${total} packages`, bytesDone: (done: string, total: string) => `${done} of ${total}`,
+    speed: (rate: string) => `${rate}/s`, left: (seconds: number) => `${seconds} s left`,
+    phases: { waiting: 'Waiting', starting: 'Starting', check: 'Checking the file', solve: 'Solving', fetch: 'Fetching', link: 'Linking', compile: 'Compiling', seal: 'Storing' },
     unchanged: 'Nothing would change.', install: (n: number, size: string) => `Install (${n} packages, ${size} to download)`,
   },
 

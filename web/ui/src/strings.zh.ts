@@ -158,6 +158,9 @@ export const zh: Strings = {
     share: '共享给所有人', shareAsk: (name) => `把 ${name} 共享给所有人？`, shareText: '它将成为团队环境，由您维护。所有人可以使用，维护者可以更改。',
     maintainers: '维护者', teamText: '所有人可以使用此环境；以下用户可以更改它。', newMaintainer: '添加维护者', add_: '添加',
     package: '软件包', versionOf: '版本', build: '构建', search: '搜索软件包', compare: '与版本比较',
+    progress: '构建进度', log: '构建日志', packagesDone: (done, total) => `${done} / ${total} 个软件包`, bytesDone: (done, total) => `${done} / ${total}`,
+    speed: (rate) => `${rate}/秒`, left: (seconds) => `剩余 ${seconds} 秒`,
+    phases: { waiting: '等待中', starting: '启动中', check: '检查文件', solve: '求解', fetch: '下载', link: '链接', compile: '编译', seal: '存储' },
     unchanged: '没有变化。', install: (n, size) => `安装（${n} 个软件包，需下载 ${size}）`,
   },
 

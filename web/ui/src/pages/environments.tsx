@@ -4,6 +4,7 @@ import { api, type Environment, type EnvironmentDetail, type Me, type Plan, type
 import { bytes, validName } from '../format';
 import { useLive } from '../live';
 import { Badge, Button, Field, Loading, Notice, Page, useAction, When } from '../parts/basics';
+import { BuildView, useBuild } from '../parts/build';
 import { useConfirm } from '../parts/confirm';
 import { Difference, Packages, Sharing } from '../parts/environment';
 import { Table, type Column } from '../parts/table';
@@ -85,15 +86,14 @@ function Install({ user, of, done }: { user: string; of?: EnvironmentDetail; don
   const [name, setName] = useState(of?.name ?? '');
   const [yaml, setYaml] = useState(of?.yaml ?? SAMPLE);
   const [plan, setPlan] = useState<Plan | null>(null);
-  const [line, setLine] = useState('');
   const [wrong, setWrong] = useState('');
-  const action = useAction();
+  const action = useAction(), build = useBuild();
   const look = (event: Event) => {
     event.preventDefault();
     setWrong(validName(name) ? '' : t.users.badName);
-    if (validName(name)) void action.run(async () => { setPlan(null); setPlan(await api.planEnvironment(user, name, yaml, setLine)); }).finally(() => setLine(''));
+    if (validName(name)) void action.run(async () => { setPlan(null); setPlan(await build.run(() => api.planEnvironment(user, name, yaml, build.told))); });
   };
-  const install = () => action.run(async () => { await api.installEnvironment(user, name, plan!.plan, setLine); setPlan(null); await done(); }).finally(() => setLine(''));
+  const install = () => action.run(async () => { await build.run(() => api.installEnvironment(user, name, plan!.plan, build.told)); setPlan(null); await done(); });
   return (
     <section class="panel" aria-labelledby="install-title">
       <h2 id="install-title">{of ? t.environments.change : t.environments.add}</h2>
@@ -102,7 +102,7 @@ function Install({ user, of, done }: { user: string; of?: EnvironmentDetail; don
         <Field label="environment.yml"><textarea rows={8} value={yaml} spellcheck={false} onInput={(event) => { setYaml(event.currentTarget.value); setPlan(null); }} /></Field>
         <div class="actions"><Button type="submit" busy={action.busy && !plan}>{t.environments.plan}</Button></div>
       </form>
-      {line && <p class="soft loading" role="status"><span class="spinner" aria-hidden="true" />{line}</p>}
+      <BuildView of={build} />
       {action.error && <Notice kind="error"><span class="lines">{action.error}</span></Notice>}
       {plan && (
         <>
