@@ -1,4 +1,8 @@
 // The workspace origin: who gets in, and what passes between browser and workspace.
+#include <sys/socket.h>
+
+#include <atomic>
+
 #include "tests/unit/web/proxy_fixture.hpp"
 
 namespace berth::web {
@@ -212,13 +216,24 @@ TEST_F(Proxy, AnEarlyAnswerEndsTheUpload) {
 // A server that answers and then reads no more holds neither the browser nor an upgrade up.
 TEST_F(Proxy, AnEarlyAnswerToAFullPipeEndsTheUpload) {
   Wire browser = workspaces();
-  std::thread sending([&] { browser.send(request("POST", path("/"), headers("Content-Length: 100000000\r\n")) + std::string(16 << 20, 'x')); });
+  std::atomic<int> sent{0};
+  std::thread sending([&] {
+    browser.send(request("POST", path("/"), headers("Content-Length: 100000000\r\n")));
+    for (const std::string part(64 * 1024, 'x'); sent < 1024; ++sent) browser.send(part);
+  });
   Wire inside = app.accept();
+  const int little = 64 * 1024;
+  ::setsockopt(inside.fd(), SOL_SOCKET, SO_RCVBUF, &little, sizeof little);
   inside.receive_until("\r\n\r\n");
+  for (int still = 0, before = -1; still < 50; std::this_thread::sleep_for(std::chrono::milliseconds(10))) {  // nothing moves any more
+    still = sent == before ? still + 1 : 0;
+    before = sent;
+  }
+  EXPECT_LT(sent, 1024);
   inside.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
-  sending.join();
-  for (int i = 0; i < 2000 && server->connections() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 4000 && server->connections() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_EQ(server->connections(), 0);
+  sending.join();
 }
 
 TEST_F(Proxy, ContinuesAnUploadItself) {
