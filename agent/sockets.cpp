@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds kOneAddress{10'000}, kAllAddresses{29'000};  // berthd gives up after 30 s
+constexpr milliseconds kOneAddress{10'000}, kAllAddresses{29'000};  // berthd gives up after 60 s
 constexpr std::uint64_t kMaxCredit = 64;
 
 Result<Address> unix_address(const std::string& path) {
