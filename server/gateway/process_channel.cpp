@@ -18,12 +18,13 @@ constexpr std::chrono::milliseconds kExitAfterOutput{100};  // most processes en
 // One running process and what its coroutines tell each other.
 struct Running {
   Running(const asio::any_io_executor& executor, std::shared_ptr<ssh::Channel> its_channel, std::shared_ptr<tunnels::Process> its_process)
-      : channel(std::move(its_channel)), process(std::move(its_process)), left(executor, asio::steady_timer::time_point::max()) {}
+      : channel(std::move(its_channel)), process(std::move(its_process)), left(executor, asio::steady_timer::time_point::max()),
+        gone(executor, asio::steady_timer::time_point::max()) {}
   std::shared_ptr<ssh::Channel> channel;
   std::shared_ptr<tunnels::Process> process;
   std::shared_ptr<Relay> relay;
-  asio::steady_timer left;  // cancelled when the client has closed the channel
-  bool client_left = false;
+  asio::steady_timer left;  // due when the client has closed the channel
+  asio::steady_timer gone;  // due when nobody waits for the exit status any more
 };
 
 // After the start: resize and signals go to the process; the end of the channel ends the relay.
@@ -45,16 +46,19 @@ asio::awaitable<void> serve_requests(std::shared_ptr<Running> running) {
     }
     running->channel->reply(known);
   }
-  running->client_left = true;
   running->relay->client_left();
   running->left.expires_at(asio::steady_timer::time_point::min());
+  co_await running->channel->gone();
+  running->gone.expires_at(asio::steady_timer::time_point::min());
 }
 
 // The end of the process, or nullopt when the client left before it: such a process goes on as under sshd (its terminal
-// hangs up, its pipes break).
-asio::awaitable<std::optional<Result<tunnels::ExitStatus>>> exit_or_client_left(std::shared_ptr<Running> running) {
-  if (running->client_left) co_return std::nullopt;
-  co_return co_await unless(running->process->wait(), running->left);
+// hangs up, its pipes break). A client that has closed a channel without a terminal may still wait for the exit status.
+asio::awaitable<std::optional<Result<tunnels::ExitStatus>>> exit_or_client_left(std::shared_ptr<Running> running, bool has_pty) {
+  asio::steady_timer& stop = has_pty ? running->left : running->gone;
+  if (stop.expiry() == asio::steady_timer::time_point::min()) co_return std::nullopt;
+  auto exit = co_await unless(running->process->wait(), stop);
+  co_return exit;
 }
 
 // A process that closes its output and lives on: the client gets EOF while its own input still flows.
@@ -102,9 +106,10 @@ asio::awaitable<std::string> run_process(std::shared_ptr<ssh::Channel> channel, 
   running->relay->count_into(live);
   running->relay->start();
   spawn_logged(executor, serve_requests(running), "channel.requests");
+  if (!has_pty) channel->hold_close();
   if (!has_pty) spawn_logged(executor, pass_on_end_of_output(running), "channel.end_of_output");
 
-  const std::optional<Result<tunnels::ExitStatus>> exit = co_await exit_or_client_left(running);
+  const std::optional<Result<tunnels::ExitStatus>> exit = co_await exit_or_client_left(running, has_pty);
   if (!exit) {
     if (has_pty && ends_with_client()) process->hang_up();
     co_return channel->ended_by_client() ? "client left" : "connection lost";

@@ -48,12 +48,12 @@ ChannelImpl::ChannelImpl(Connection& connection, std::uint32_t id, ChannelOpen o
       writable_(connection.executor()),
       requested_(connection.executor()) {
   ++budget_->channels;
-  budget_->windows += window_max_;
+  budget_->add_window(window_max_);
 }
 
 ChannelImpl::~ChannelImpl() {
   --budget_->channels;
-  budget_->windows -= window_max_;
+  budget_->give_back_window(window_max_);
   for (const QueuedRequest& queued : requests_) budget_->requests -= queued.size;
 }
 
@@ -150,7 +150,7 @@ std::uint32_t ChannelImpl::window_growth() {
   if (!std::exchange(may_grow_, false) || window_max_ >= kLargestWindow || input_.size() > window_max_ / 4) return 0;
   const std::uint32_t growth = connection_->window_grant(std::min(window_max_, kLargestWindow - window_max_));
   window_max_ += growth;
-  budget_->windows += growth;
+  budget_->add_window(growth);
   return growth;
 }
 
@@ -193,13 +193,13 @@ void ChannelImpl::send_eow() {
 }
 
 void ChannelImpl::send_exit_status(std::uint32_t code) {
-  if (!writable()) return;
+  if (!may_tell_exit()) return;
   connection_->send(
       WireWriter(kMsgChannelRequest).u32(remote_->id).string("exit-status").boolean(false).u32(code).bytes());
 }
 
 void ChannelImpl::send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) {
-  if (!writable()) return;
+  if (!may_tell_exit()) return;
   connection_->send(WireWriter(kMsgChannelRequest)
                         .u32(remote_->id)
                         .string("exit-signal")
@@ -214,6 +214,10 @@ void ChannelImpl::send_exit_signal(std::string_view name, bool core_dumped, std:
 void ChannelImpl::close() {
   close_wanted_ = true;
   if (writers_ == 0) send_close();
+}
+
+asio::awaitable<void> ChannelImpl::gone() {
+  while (connection_ && !close_sent_) co_await requested_.wait();
 }
 
 void ChannelImpl::cut_off() {
@@ -235,6 +239,7 @@ void ChannelImpl::send_close() {
   close_sent_ = true;
   connection_->send(WireWriter(kMsgChannelClose).u32(remote_->id).bytes());
   writable_.notify();
+  requested_.notify();
   connection_->output_ready().notify();
   finish_if_closed();
 }
@@ -311,9 +316,10 @@ void ChannelImpl::on_eof() {
 
 void ChannelImpl::on_close() {
   close_received_ = true;
-  send_close();
+  if (!close_held_) send_close();
   readable_.notify();
   writable_.notify();
+  if (connection_) connection_->output_ready().notify();
   requested_.notify();
   finish_if_closed();
 }

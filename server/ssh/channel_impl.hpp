@@ -19,8 +19,12 @@ inline constexpr std::uint32_t kMaxPacket = 32 * 1024;  // data in one packet, e
 
 // What the channels of one connection take up together; a channel counts until nobody holds it any more.
 struct ChannelBudget {
+  explicit ChannelBudget(std::shared_ptr<WindowPool> of_all) : pool(std::move(of_all)) {}
+  void add_window(std::uint64_t bytes) { windows += bytes, pool->granted.fetch_add(bytes, std::memory_order_relaxed); }
+  void give_back_window(std::uint64_t bytes) { windows -= bytes, pool->granted.fetch_sub(bytes, std::memory_order_relaxed); }
   int channels = 0;
-  std::uint64_t windows = 0;  // bytes
+  std::uint64_t windows = 0;  // bytes, of `pool` too
+  const std::shared_ptr<WindowPool> pool;
   std::size_t requests = 0;   // bytes of channel requests that nobody has taken yet
 };
 
@@ -50,6 +54,8 @@ class ChannelImpl final : public Channel {
   void send_eow() override;
   void send_exit_status(std::uint32_t code) override;
   void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) override;
+  void hold_close() override { close_held_ = true; }
+  boost::asio::awaitable<void> gone() override;
   void close() override;
   void cut_off() override;
   bool ended_by_client() const override { return close_received_ || client_disconnected_; }
@@ -85,7 +91,8 @@ class ChannelImpl final : public Channel {
   // Counts a write in progress; the last one to leave a closing channel sends CHANNEL_CLOSE.
   class Writing;
 
-  bool writable() const { return connection_ && state_ == State::open && !close_received_ && !close_sent_; }
+  bool writable() const { return may_tell_exit() && !close_received_; }
+  bool may_tell_exit() const { return connection_ && state_ == State::open && !close_sent_; }
   void refill_window(std::size_t taken);
   void watch_grant(std::size_t received);
   std::uint32_t window_growth();
@@ -125,6 +132,7 @@ class ChannelImpl final : public Channel {
   bool eof_sent_ = false;
   bool eow_sent_ = false;
   bool close_wanted_ = false;
+  bool close_held_ = false;
   bool close_sent_ = false;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;

@@ -150,7 +150,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   std::optional<AuthEntry> auth_current_;
 
   std::vector<std::shared_ptr<ChannelImpl>> channels_;  // by our number; empty places are free
-  const std::shared_ptr<ChannelBudget> budget_ = std::make_shared<ChannelBudget>();
+  const std::shared_ptr<ChannelBudget> budget_ = std::make_shared<ChannelBudget>(options_->windows);
   Counter bytes_in_, bytes_out_;  // none until somebody counts
   bool no_more_sessions_ = false;
   struct NewChannel {

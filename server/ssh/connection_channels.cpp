@@ -1,5 +1,7 @@
 // RFC 4254: channels and global requests. Every number and length here comes from the peer; the parsers check the layout,
 // and the channel its own state and window.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "server/ssh/connection.hpp"
@@ -24,6 +26,11 @@ std::shared_ptr<Channel> handle_of(const std::shared_ptr<ChannelImpl>& channel) 
 
 }  // namespace
 
+std::shared_ptr<WindowPool> WindowPool::of_process() {
+  static const auto pool = std::make_shared<WindowPool>(static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 4);
+  return pool;
+}
+
 std::shared_ptr<ChannelImpl> Connection::make_channel(ChannelOpen opening, std::optional<ChannelImpl::Remote> remote) {
   const auto place = std::find(channels_.begin(), channels_.end(), nullptr);
   const auto id = static_cast<std::uint32_t>(place - channels_.begin());
@@ -39,7 +46,9 @@ std::shared_ptr<ChannelImpl> Connection::make_channel(ChannelOpen opening, std::
 
 std::uint32_t Connection::window_grant(std::uint64_t wanted) const {
   const std::uint64_t left = kWindowBudget - std::min(budget_->windows, kWindowBudget);
-  return static_cast<std::uint32_t>(std::min(wanted, left / 2));
+  const WindowPool& all = *budget_->pool;
+  const std::uint64_t left_of_all = all.most - std::min(all.granted.load(std::memory_order_relaxed), all.most);
+  return static_cast<std::uint32_t>(std::min({wanted, left / 2, left_of_all / 2}));
 }
 
 void Connection::forget_channel(std::uint32_t id) {

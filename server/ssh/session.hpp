@@ -26,6 +26,15 @@ struct PublicKey {
   std::string blob;  // binary
 };
 
+// What all channels of this process together may let their peers send unread, in bytes. It is taken in halves of what is left, down to a least window
+// for each channel, which is never refused.
+struct WindowPool {
+  explicit WindowPool(std::uint64_t bytes) : most(bytes) {}
+  const std::uint64_t most;
+  std::atomic<std::uint64_t> granted{0};
+  static std::shared_ptr<WindowPool> of_process();  // a quarter of the machine's memory
+};
+
 struct ServerOptions {
   // Private keys as generate_host_key makes them (or OpenSSH's), one per type; ed25519 and RSA are what ssh-audit calls good.
   std::vector<std::string> host_keys;
@@ -43,6 +52,7 @@ struct ServerOptions {
   int max_auth_tries = 6;
   int max_channels = 256;
   std::uint32_t initial_window = 2 * 1024 * 1024;       // bytes, per channel; grows on long ways where it is the limit
+  std::shared_ptr<WindowPool> windows = WindowPool::of_process();
   // Bytes buffered for a slow peer, per connection, on top of the kernel's send buffer; writers wait above it.
   std::size_t output_cap = 256 * 1024;
 };
@@ -132,6 +142,11 @@ class Channel {
   virtual void send_eow() {}
   virtual void send_exit_status(std::uint32_t code) = 0;
   virtual void send_exit_signal(std::string_view name, bool core_dumped, std::string_view message) = 0;  // name without "SIG"
+  // From now on the client's CHANNEL_CLOSE is answered only by our close(), as sshd does it while a command runs: a client that has closed, since both
+  // directions had ended, still waits for the exit status.
+  virtual void hold_close() = 0;
+  // After a CHANNEL_CLOSE that is held: returns when the connection has ended, or the channel by close() or cut_off().
+  virtual boost::asio::awaitable<void> gone() = 0;
   // CHANNEL_CLOSE after everything written has been handed to the transport. Idempotent.
   virtual void close() = 0;
   // Ends it now, whether the client reads or not: CHANNEL_CLOSE at once, and whoever writes here or waits for a request gets Error{closed}.

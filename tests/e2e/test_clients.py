@@ -100,6 +100,8 @@ def test_control_master(ada, box):
     processes = [ada.popen(*control, "box", f"echo {i}; exit {i}", stdin=subprocess.DEVNULL) for i in range(8)]
     answers = [(process.communicate(timeout=30)[0], process.returncode) for process in processes]
     assert answers == [(b"%d\n" % i, i) for i in range(8)]
+    # One that closes its output and lives on: the client closes the channel too, and still waits for the exit status.
+    assert ada.ssh(*control, "-n", "box", "exec >/dev/null 2>&1; sleep 1; exit 7", check=False).returncode == 7
     ada.ssh(*control, "-O", "exit", "box", check=False)
 
 

@@ -211,7 +211,7 @@ void Steps::application() {
   if (what == 1) world_.answer_global(in_.flag(), static_cast<std::uint32_t>(size));
   if (what == 2 && channel) channel->refuse(OpenFailure::prohibited, "no");
   if (what == 3) world_.drop(index);
-  if (what == 4 && channel) channel->close();
+  if (what == 4 && channel) size % 3 == 1 ? channel->cut_off() : channel->close();
   if (what == 5 && channel) channel->send_eof();
   if (what == 6 && channel) channel->send_eow();
   if (what == 7 && channel) channel->send_exit_status(3);

@@ -57,6 +57,8 @@ class FakeChannel final : public Channel {
   void send_eof() override { got_eof = true; }
   void send_exit_status(std::uint32_t) override {}
   void send_exit_signal(std::string_view, bool, std::string_view) override {}
+  void hold_close() override {}
+  boost::asio::awaitable<void> gone() override { co_return; }
   void close() override { got_close = true; }
   void cut_off() override { got_close = closed_ = true, wake(); }
   bool ended_by_client() const override { return by_client_; }

@@ -126,6 +126,26 @@ TEST_F(OpenSsh, TheServerRekeysByTime) {
   EXPECT_GE(key_exchanges(done.err), 2);
 }
 
+// What all connections together may make the server buffer has an end; smaller windows carry all the same.
+TEST_F(OpenSsh, WindowsShareAPool) {
+  auto options = std::make_shared<ServerOptions>(*TestServer::default_options());
+  options->windows = std::make_shared<WindowPool>(1 << 20);
+  {
+    TestServer small({blob}, options);
+    const std::string bytes = some_bytes(3'000'000);
+    std::vector<std::string> command = small.ssh(key, {"127.0.0.1", "cat"});
+    *std::find(command.begin(), command.end(), "LogLevel=ERROR") = "LogLevel=DEBUG2";
+    const Finished done = run(command, bytes);
+    EXPECT_TRUE(done.out == bytes) << done.out.size();
+    EXPECT_NE(done.err.find("rwindow 524288 "), std::string::npos) << "half of what is left";
+    options->windows->granted += 1 << 20;  // others have it
+    const Finished later = run(command, bytes);
+    EXPECT_TRUE(later.out == bytes) << later.out.size();
+    EXPECT_NE(later.err.find("rwindow 65536 "), std::string::npos) << "the least";
+  }
+  EXPECT_EQ(options->windows->granted, 1u << 20) << "all was given back";
+}
+
 TEST_F(OpenSsh, ForwardsToAPort) {
   asio::io_context io;
   asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
