@@ -71,7 +71,7 @@ struct World::Work {
     const Result<AuthRequest> request = co_await session->next_auth_request();
     world.answering_auth_ = false;
     if (!request) co_return;
-    MUST(!request->is_signed || wire().verified);
+    MUST(!request->is_signed || wire().verified.contains(request->key.blob));
     if (accept && request->is_signed && request->method == "publickey") world.client_->accepted_signed = true;
     session->answer_auth(accept);
   }

@@ -99,7 +99,6 @@ bool Transport::send(std::string_view head, std::string_view body) {
 
 std::optional<PublicKey> Transport::take_verified_key() {
   const std::string request = std::exchange(fuzz::wire().left_request, {});
-  fuzz::wire().verified = false;
   if (request.empty()) return std::nullopt;
   const auto parsed = parse_userauth_request(request);
   if (!parsed || !parsed->request.is_signed) std::abort();
@@ -108,12 +107,12 @@ std::optional<PublicKey> Transport::take_verified_key() {
   if (verdict != fuzz::Signature::right && verdict != fuzz::Signature::of_another_key) return std::nullopt;
   PublicKey key = parsed->request.key;
   if (verdict == fuzz::Signature::of_another_key) key.blob += '!';
-  fuzz::wire().verified = true;
+  fuzz::wire().verified.insert(key.blob);
   return key;
 }
 
 void Transport::send_auth_success() {
-  if (!fuzz::wire().verified) std::abort();
+  if (fuzz::wire().verified.empty()) std::abort();
   fuzz::wire().authenticated = true;
   send(std::string(1, '\x34'));
 }

@@ -2,6 +2,7 @@
 // payload; which ones pass in which state is libssh's rule. Keeps back what is sent during a key exchange, as libssh does.
 #pragma once
 #include <cstdint>
+#include <set>
 #include <string>
 
 namespace berth::ssh::fuzz {
@@ -14,7 +15,7 @@ struct Wire {
   std::string partial;   // of a packet from the client
   std::string held;      // sent during a key exchange
   std::string left_request;  // a signed USERAUTH_REQUEST that Berth left to libssh
-  bool verified = false;
+  std::set<std::string> verified;  // the keys of which libssh has seen a right signature
   bool authenticated = false;
   bool rekeying = false;
   int transports = 0;  // alive
