@@ -10,9 +10,7 @@ import sys
 import time
 
 from berthbox import ROOT, Box
-
-sys.path.insert(0, str(ROOT / "tests/environments"))
-import channel as channels  # noqa: E402
+from channelbox import copy_channel
 
 PACKAGES = ["python", "numpy", "ipykernel", "greeter <2"]
 
@@ -52,9 +50,7 @@ class Site:
         self.box = Box(prefix="berth-envs.")
 
     def __enter__(self):
-        self.channel = self.box.dir / "channel"
-        subprocess.run(["cp", "-r", channels.cached(), self.channel], check=True)
-        subprocess.run(["chmod", "-R", "a+rX", self.channel], check=True)
+        self.channel = copy_channel(self.box)
         self.box.up("--channels", self.channel)
         self.ada = self.box.client()
         self.ada.run("true", timeout=180)

@@ -11,40 +11,22 @@ import time
 import pytest
 
 from berthbox import ROOT, Box, gone, wait_until
-
-sys.path.insert(0, str(ROOT / "tests" / "environments"))
-import channel as channels  # noqa: E402
+from channelbox import BUILD, copy_channel, env, yml
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e" / "web"))
 
 pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
-BUILD = 300  # seconds a build may take on a busy machine
 
 
 @pytest.fixture(scope="module")
 def box():
     """A Berth of its own, which may use the channel of the tests."""
     berth = Box()
-    copy = berth.dir / "channel"
-    subprocess.run(["cp", "-r", channels.cached(), copy], check=True)
-    subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
-    berth.channel = copy
     try:
-        berth.up("--channels", copy)
+        berth.up("--channels", copy_channel(berth))
         yield berth
     finally:
         berth.destroy()
-
-
-def yml(box, *dependencies, extra=""):
-    return f"channels:\n  - {box.channel}\ndependencies:\n" + "".join(f"  - {d}\n" for d in dependencies) + extra
-
-
-def env(client, *args, text="", code=0):
-    """ssh box berth env …; answers what it printed on both outputs."""
-    done = client.ssh("box", "berth env " + " ".join(args), input=text, check=False, timeout=BUILD)
-    assert done.returncode == code, f"{args} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

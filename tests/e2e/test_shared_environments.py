@@ -1,21 +1,16 @@
 """Conda environments of the team, quotas, images to choose from, and verification by the clock."""
 
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 
 from berthbox import ROOT, Box, gone, wait_until
-
-sys.path.insert(0, str(ROOT / "tests" / "environments"))
-import channel as channels  # noqa: E402
+from channelbox import BUILD, copy_channel, env, yml
 
 pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
-BUILD = 300  # seconds a build may take on a busy machine
 OLD_IMAGE = "localhost/berth/e2e-old:latest"
 
 
@@ -52,26 +47,13 @@ def box():
     (berth.dir / "image/Containerfile").write_text(
         "FROM localhost/berth/default:latest\nRUN sed -i 's/release version 2[.]36/release version 2.20/' /usr/lib/*/libc.so.6\n")
     subprocess.run(["podman", "build", "--ulimit", "nofile=1024:1024", "-q", "-t", OLD_IMAGE, berth.dir / "image"], check=True, capture_output=True)
-    berth.channel = berth.dir / "channel"
-    subprocess.run(["cp", "-r", channels.cached(), berth.channel], check=True)
-    subprocess.run(["chmod", "-R", "a+rX", berth.channel], check=True)
     try:
-        berth.up("--channels", berth.channel)
+        berth.up("--channels", copy_channel(berth))
         berth.change("berth-keeper", lambda text: text + f'[quotas]\neve = "20m"\n[images]\nold = {{ image = "{OLD_IMAGE}", description = "an old one" }}\n')
         yield berth
     finally:
         berth.destroy()
         subprocess.run(["podman", "rmi", "-f", OLD_IMAGE], capture_output=True)
-
-
-def yml(box, *dependencies):
-    return f"channels:\n  - {box.channel}\ndependencies:\n" + "".join(f"  - {d}\n" for d in dependencies)
-
-
-def env(client, *args, text="", code=0):
-    done = client.ssh("box", "berth env " + " ".join(args), input=text, check=False, timeout=BUILD)
-    assert done.returncode == code, f"{args} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,12 @@
 """The pages of conda environments."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
-from berthbox import ROOT, Box, wait_until
+from berthbox import Box, wait_until
+from channelbox import copy_channel, yml
 from portal import DESKTOP, PHONE, faults, running, shoot, wait_for_lab
-
-sys.path.insert(0, str(ROOT / "tests" / "environments"))
-import channel as channels  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
 BUILD_MS = 300_000  # a build may take so long on a busy machine
@@ -20,10 +16,7 @@ BUILD_MS = 300_000  # a build may take so long on a busy machine
 def box():
     """A Berth of its own, which may use the channel of the tests."""
     berth = Box()
-    berth.channel = berth.dir / "channel"
-    subprocess.run(["cp", "-r", channels.cached(), berth.channel], check=True)
-    subprocess.run(["chmod", "-R", "a+rX", berth.channel], check=True)
-    with running(berth, "--channels", berth.channel):
+    with running(berth, "--channels", copy_channel(berth)):
         yield berth
 
 
@@ -35,7 +28,7 @@ def ada(box):
 
 
 def fill(page, box, *dependencies):
-    page.get_by_label("environment.yml").fill(f"channels:\n  - {box.channel}\ndependencies:\n" + "".join(f"  - {name}\n" for name in dependencies))
+    page.get_by_label("environment.yml").fill(yml(box, *dependencies))
     page.get_by_role("button", name="See what would change").click()
 
 
