@@ -329,7 +329,7 @@ asio::awaitable<Result<void>> EnvBuilds::apply(std::string owner) {
 // After a start of ours or of the keeper's: what a crash between the store and the files left undone is done.
 asio::awaitable<void> EnvBuilds::apply_all() {
   std::vector<std::string> owners = rows_.users(*reader_);
-  owners.push_back(std::string(auth::kTeam));
+  owners.emplace_back(auth::kTeam);
   for (const std::string& owner : owners) {
     const auto applied = co_await apply(owner);
     if (applied.has_error()) log_warn("environments.not_applied", {{"user", owner}, {"error", applied.error().message}});
