@@ -153,29 +153,36 @@ class Box:
         return subprocess.run([SCRIPTS / "down", "--state", self.state, *extra], check=check, capture_output=True,
                               text=True, timeout=120)
 
-    def reconfigure(self, settings):
-        """Restarts berthd with these settings, {section: {key: value}}, in place of what berth.toml says of the same keys."""
-        pid = self.pid("berthd")
+    def restart(self, program, edit):
+        """Writes the settings of "berthd" or "berth-keeper" anew, as edit(text) gives them, and restarts it by itself: scripts/up would write its own."""
+        file = self.state / {"berth-keeper": "keeper.toml", "berthd": "berth.toml"}[program]
+        pid = self.pid(program)
         os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: gone(pid), "berthd ends", 60)
-        file = self.state / "berth.toml"
-        lines, section = [], ""
-        for line in file.read_text().splitlines():
-            if line.startswith("["):
-                section = line.strip("[]")
-                lines += [line, *(f"{key} = {json.dumps(value)}" for key, value in settings.get(section, {}).items())]
-            elif line.split(" =")[0] not in settings.get(section, {}):
-                lines.append(line)
-        file.write_text("\n".join(lines) + "\n")
-        with open(self.state / "log/berthd.log", "ab") as log:
-            process = subprocess.Popen(["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs", self.state / "bin/berthd",
-                                        "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        (self.state / "berthd.pid").write_text(f"{process.pid}\n")
+        wait_until(lambda: gone(pid), f"{program} ends", 60)
+        file.write_text(edit(file.read_text()))
+        as_berth = ["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs"] if program == "berthd" else []
+        with open(self.state / f"log/{program}.log", "ab") as log:
+            process = subprocess.Popen([*as_berth, self.state / "bin" / program, "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        (self.state / f"{program}.pid").write_text(f"{process.pid}\n")
 
         def ready():
             assert process.poll() is None, self.logs()
-            return self.berth("status", check=False).returncode == 0
-        wait_until(ready, "berthd serves again", 60)
+            return subprocess.run(["curl", "-fsS", "-o", "/dev/null", "--max-time", "5", "--unix-socket", self.state / "admin.sock", "http://berth/readyz"],
+                                  capture_output=True).returncode == 0
+        wait_until(ready, f"{program} serves again", 60)
+
+    def reconfigure(self, settings):
+        """Restarts berthd with these settings, {section: {key: value}}, in place of what berth.toml says of the same keys."""
+        def edit(text):
+            lines, section = [], ""
+            for line in text.splitlines():
+                if line.startswith("["):
+                    section = line.strip("[]")
+                    lines += [line, *(f"{key} = {json.dumps(value)}" for key, value in settings.get(section, {}).items())]
+                elif line.split(" =")[0] not in settings.get(section, {}):
+                    lines.append(line)
+            return "\n".join(lines) + "\n"
+        self.restart("berthd", edit)
 
     def destroy(self):
         self.down(check=False)  # keeps the logs, which --purge would take

@@ -2,46 +2,22 @@
 
 import os
 import re
-import signal
 import subprocess
 
 import pytest
 
-from berthbox import ROOT, Box, gone, wait_until
+from berthbox import ROOT, Box, wait_until
 from channelbox import BUILD, copy_channel, env, yml
 
 pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
 OLD_IMAGE = "localhost/berth/e2e-old:latest"
 
 
-class SiteBox(Box):
-    """With settings of its own for the keeper and for berthd."""
-
-    def change(self, program, edit):
-        """Writes the program's settings anew and restarts it, by itself: scripts/up would write its own."""
-        file = self.state / {"berth-keeper": "keeper.toml", "berthd": "berth.toml"}[program]
-        file.write_text(edit(file.read_text()))
-        pid = self.pid(program)
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: gone(pid), f"{program} ends", 60)
-        as_berth = ["setpriv", "--reuid", "berth", "--regid", "berth", "--clear-groups", "--no-new-privs"] if program == "berthd" else []
-        with open(self.state / f"log/{program}.log", "ab") as log:
-            process = subprocess.Popen([*as_berth, self.state / "bin" / program, "--config", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        (self.state / f"{program}.pid").write_text(f"{process.pid}\n")
-        self.wait_ready()
-
-    def wait_ready(self):
-        def ready():
-            return subprocess.run(["curl", "-fsS", "-o", "/dev/null", "--max-time", "5", "--unix-socket", self.state / "admin.sock", "http://berth/readyz"],
-                                  capture_output=True).returncode == 0
-        wait_until(ready, "berthd is ready", 60)
-
-
 @pytest.fixture(scope="module")
 def box():
     """A Berth of its own, which may use the channel of the tests, with a second image and quotas."""
     # The same image with a C library that says it is older: nothing here could bring a real one.
-    berth = SiteBox()
+    berth = Box()
     subprocess.run(["images/default/build"], cwd=ROOT, check=True, capture_output=True)
     (berth.dir / "image").mkdir()
     (berth.dir / "image/Containerfile").write_text(
@@ -49,7 +25,7 @@ def box():
     subprocess.run(["podman", "build", "--ulimit", "nofile=1024:1024", "-q", "-t", OLD_IMAGE, berth.dir / "image"], check=True, capture_output=True)
     try:
         berth.up("--channels", copy_channel(berth))
-        berth.change("berth-keeper", lambda text: text + f'[quotas]\neve = "20m"\n[images]\nold = {{ image = "{OLD_IMAGE}", description = "an old one" }}\n')
+        berth.restart("berth-keeper", lambda text: text + f'[quotas]\neve = "20m"\n[images]\nold = {{ image = "{OLD_IMAGE}", description = "an old one" }}\n')
         yield berth
     finally:
         berth.destroy()
@@ -206,9 +182,9 @@ def test_verification_in_turn_tells_what_has_changed(box, ada):
     target.write_text("changed")
     for other in [e for e in box.items("env", "list", "--everybody") if e["user"] != "team"]:
         box.berth("env", "remove", f"{other['user']}/{other['name']}", "--yes")  # this test waits for one only
-    box.change("berthd", lambda text: text + '[environments]\nverify_every = "1s"\n')
+    box.restart("berthd", lambda text: text + '[environments]\nverify_every = "1s"\n')
     found = wait_until(lambda: [e for e in box.items("env", "list", "ada") if e["user"] == "team" and e["verification"]], "it is verified", BUILD)
-    box.change("berthd", lambda text: text.replace('verify_every = "1s"', 'verify_every = "0s"'))
+    box.restart("berthd", lambda text: text.replace('verify_every = "1s"', 'verify_every = "0s"'))
     assert found[0]["verification"]["result"] == "changed" and "etc/demo.conf" in found[0]["verification"]["detail"]
     assert "team/tool has changed: changed etc/demo.conf" in env(ada, "list")
     # Who maintains it reads so when they open a shell; others do not.
