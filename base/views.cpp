@@ -133,7 +133,8 @@ std::string sessions(const json& items, Timestamp now, const TextStyle& style, b
       row.push_back(closed == Timestamp{} ? Cell("live", Tone::good) : Cell(human_age(closed, now)));
       row.emplace_back(text_of(item, "outcome"));
     }
-    row.emplace_back(text_of(item, "detail"));
+    const std::string detail = text_of(item, "detail"), certificate = text_of(item, "certificate");
+    row.emplace_back(certificate.empty() ? detail : detail + (detail.empty() ? "" : ", ") + "certificate " + certificate);
     table.add(std::move(row));
   }
   return table.render(style);

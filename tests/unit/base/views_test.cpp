@@ -29,6 +29,13 @@ TEST(Views, SessionsLiveAndHistory) {
   EXPECT_NE(views::sessions(items, kNow, {}, true).find("10s ago  exit 0"), std::string::npos);
 }
 
+TEST(Views, ASessionSaysWhichCertificateItRestsOn) {
+  const json items = json::parse(R"([{"id":"s1","detail":"","certificate":"lab serial 7 id ada"},{"id":"s2","detail":"cat","certificate":"lab serial 8 id ci"}])");
+  const std::string table = views::sessions(items, kNow, {}, false);
+  EXPECT_NE(table.find(" certificate lab serial 7 id ada\n"), std::string::npos);
+  EXPECT_NE(table.find(" cat, certificate lab serial 8 id ci\n"), std::string::npos);
+}
+
 TEST(Views, WorkspacesAndUsers) {
   EXPECT_EQ(views::workspaces(json::parse(R"([{"user":"ada","name":"main","state":"running","image":"img","detail":"",
                 "started_at":"2026-11-22T17:00:00Z"},{"user":"ada","name":"nlp","state":"stopped","image":"img","started_at":null}])"),

@@ -54,7 +54,7 @@ export interface Campaign {
   items: { user: string; done: boolean; done_at: Time; keys: { fingerprint: string; comment: string; added_at: Time; state: KeyState; done: boolean }[] }[];
 }
 export interface Session {
-  id: string; user: string; workspace: string; kind: string; detail: string; key_fingerprint: string; client_address: string;
+  id: string; user: string; workspace: string; kind: string; detail: string; key_fingerprint: string; certificate?: string; client_address: string;
   opened_at: Time; closed_at: Time; bytes_in: number; bytes_out: number; outcome: string;
 }
 export interface HostKey { fingerprint: string; type: string; state?: 'active' | 'next'; created_at?: Time; retires_at?: Time }

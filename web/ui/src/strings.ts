@@ -109,6 +109,7 @@ export const en = {
     title: 'Sessions', live: 'Live now', liveLead: 'What is open with your keys, by SSH and by browser.',
     allTitle: 'All sessions', allLead: 'What everybody has open.', history: 'Show ended ones too',
     kind: 'Kind', what: 'What', workspace: 'Workspace', user: 'User', from: 'From', since: 'Since', ended: 'Ended', traffic: 'In / out', outcome: 'Outcome',
+    certificate: (which: string) => `Certificate ${which}`,
     end: 'End', endAsk: 'End this session?', endText: (what: string) => `“${what}” is cut off at once.`,
     endLabel: (what: string) => `End ${what}`,
     empty: 'Nothing is open.',

@@ -108,6 +108,7 @@ export const zh: Strings = {
     title: '会话', live: '当前会话', liveLead: '使用您的密钥通过 SSH 和浏览器打开的内容。',
     allTitle: '所有会话', allLead: '所有人当前打开的内容。', history: '同时显示已结束的',
     kind: '类型', what: '内容', workspace: '工作区', user: '用户', from: '来源', since: '开始', ended: '结束', traffic: '收 / 发', outcome: '结果',
+    certificate: (which) => `证书 ${which}`,
     end: '结束', endAsk: '结束此会话？', endText: (what) => `“${what}”会立即中断。`,
     endLabel: (what) => `结束 ${what}`,
     empty: '没有打开的会话。',

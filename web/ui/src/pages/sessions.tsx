@@ -20,7 +20,8 @@ export function sessionColumns(everybody: boolean, ended: boolean, traffic: Traf
     everybody && { title: t.sessions.user, cell: (s) => <Link to={`/admin/users/${encodeURIComponent(s.user)}`}>{s.user}</Link> },
     { title: t.sessions.kind, cell: (s) => everybody ? s.kind : <strong>{s.kind}</strong> },
     { title: t.sessions.workspace, cell: (s) => s.workspace || t.none },
-    { title: t.sessions.what, class: 'grow', cell: (s) => <code class="break" title={s.detail}>{s.detail || t.none}</code> },
+    { title: t.sessions.what, class: 'grow', cell: (s) => <div class="two"><code class="break" title={s.detail}>{s.detail || t.none}</code>
+      {s.certificate && <span class="soft">{t.sessions.certificate(s.certificate)}</span>}</div> },
     { title: t.sessions.from, cell: (s) => <span class="nowrap">{s.client_address || t.none}</span> },
     { title: t.sessions.since, cell: (s) => <When at={s.opened_at} /> },
     { title: t.sessions.traffic, class: 'number', cell: (s) => {
