@@ -14,7 +14,7 @@ import time
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from berthbox import fingerprint, gone, make_key, wait_until
+from berthbox import fingerprint, free_ports, gone, make_key, wait_until
 from test_attach import Page, Tab
 
 
@@ -94,10 +94,7 @@ def test_nobody_is_dropped(box, person, tmp_path):
     (tmp_path / "payload").write_bytes(payload)
     person.run("touch arrived; cat > serve.py <<'X'\nimport socket\ns = socket.create_server(('localhost', 7001))\nwhile True:\n"
                "    c = s.accept()[0]\n    while d := c.recv(100):\n        c.sendall(d)\nX\nsetsid python3 serve.py >/dev/null 2>&1 </dev/null &")
-    port = 0
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_ports()
     master = tmp_path / "master"
     tunnel = person.popen("-M", "-S", str(master), "-N", "-L", f"{port}:localhost:7001", "box")
     wait_until(master.exists, "the connection is there", timeout=60)
