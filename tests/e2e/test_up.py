@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -66,14 +67,16 @@ def test_foreground_and_control_c(other):
     """Without --detach it stays in the foreground, and Ctrl-C stops everything."""
     process = subprocess.Popen([SCRIPTS / "up", "--state", other.state, "--ssh-port", str(other.ssh_port), "--web-port", str(other.web_port),
                                 "--engine", "process", "--user", "ada", "--key", f"{other.key}.pub"], stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=ROOT)
+                               stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=ROOT,
+                               # A shell that starts the tests in the background has them ignore Ctrl-C, and that is inherited.
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         for line in process.stdout:
             if "Ctrl-C" in line:
                 break
         assert other.client().run("echo up") == "up"
         pid = other.pid("berthd")
-        os.killpg(process.pid, 2)
+        os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
         wait_until(lambda: gone(pid), "berthd ends")
     finally:
