@@ -13,6 +13,7 @@ constexpr std::string_view kRequests[] = {"pty-req", "env", "shell", "exec", "su
 constexpr std::string_view kGlobals[] = {"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "cancel-streamlocal-forward@openssh.com",
                                          "keepalive@openssh.com", "hostkeys-prove-00@openssh.com", "no-more-sessions@openssh.com"};
 constexpr std::string_view kWords[] = {"localhost", "", "HUP", "/tmp/a", "xterm", std::string_view("a\0b", 3)};
+constexpr std::size_t kMostAtOnce = 4 << 20;  // bytes of one request many times over: making hundreds of MB takes the client longer than the server
 constexpr std::string_view kTypes[] = {"forwarded-tcpip", "x11", "auth-agent@openssh.com"};
 
 void put_fields(Input& in, WireWriter& packet) {
@@ -141,9 +142,11 @@ void Steps::send_request() {
   std::size_t times = in_.u8() == 255 ? 300 : 1;
   const std::string body = body_of(in_, type);
   if (!channel) return;
+  const std::string packet = WireWriter(kMsgChannelRequest).u32(*channel->server_id).string(type).boolean(wants).raw(body).bytes();
+  times = std::min(times, std::max<std::size_t>(1, kMostAtOnce / packet.size()));
   for (; times > 0 && !client_.over; --times) {
     if (wants) ++channel->replies_owed;
-    world_.send(WireWriter(kMsgChannelRequest).u32(*channel->server_id).string(type).boolean(wants).raw(body).bytes());
+    world_.send(packet);
   }
 }
 
@@ -151,11 +154,11 @@ void Steps::send_global() {
   const std::string type = in_.text(kGlobals);
   const bool wants = in_.flag();
   std::size_t times = in_.u8() >= 250 ? 2'000 : 1;
-  const std::string body = body_of(in_, type);
-  if (body.size() > 1000) times = std::min<std::size_t>(times, 100);
+  const std::string packet = WireWriter(kMsgGlobalRequest).string(type).boolean(wants).raw(body_of(in_, type)).bytes();
+  times = std::min(times, std::max<std::size_t>(1, kMostAtOnce / packet.size()));
   for (; times > 0 && !client_.over; --times) {
     if (wants) ++client_.global_owed;
-    world_.send(WireWriter(kMsgGlobalRequest).string(type).boolean(wants).raw(body).bytes());
+    world_.send(packet);
   }
 }
 

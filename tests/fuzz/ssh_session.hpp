@@ -98,7 +98,7 @@ class Client {
   Channel& known(std::uint32_t id);
   void take_open(WireReader& in);
   void take_data(Channel& channel, std::string_view data);
-  void take_request(Channel& channel, WireReader& in);
+  void take_request(WireReader& in);
   bool take_of_channel(std::uint8_t type, WireReader& in);
 
   int descriptor_;
