@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::uint64_t kBrief = 32 * 1024;    // bytes of output
-constexpr std::size_t kLongestAnswer = 16;     // characters of an id that somebody types
+constexpr char kInterrupt = 0x03;
 constexpr std::string_view kUsage =
     "berth attach [ID] [--list] [--watch] [--alone] [--brief]\n"
     "  looks at a terminal of this workspace again: one whose connection was lost, or one that is open elsewhere\n"
@@ -40,29 +40,27 @@ asio::awaitable<std::string> refuse(std::shared_ptr<ssh::Channel> channel, Error
   return end_with(std::move(channel), "berth: " + error.message + "\n", error.kind == ErrorKind::invalid ? 2 : 1, has_pty);
 }
 
-// One line that somebody types into a terminal in raw mode; Error{closed} for Ctrl-C, Ctrl-D and a client that left.
+// One line that somebody types; Error{closed} for Ctrl-C, Ctrl-D and a client that left.
 asio::awaitable<Result<std::string>> read_answer(std::shared_ptr<ssh::Channel> channel) {
   const Error given_up{ErrorKind::closed, "nothing was chosen"};
-  std::string answer;
+  LineEditor editor;
+  LineEditor::State state = LineEditor::State::typing;
   char typed[64];
-  for (;;) {
+  while (state == LineEditor::State::typing) {
     const Result<std::size_t> got = co_await channel->read(asio::buffer(typed));
     if (!got || *got == 0) co_return given_up;
     std::string echo;
-    for (const char c : std::string_view(typed, *got)) {
-      if (c == '\r' || c == '\n') co_return answer;
-      if (c == 3 || c == 4) co_return given_up;
-      if ((c == 8 || c == 127) && !answer.empty()) {
-        answer.pop_back();
-        echo += "\b \b";
-      } else if (std::isalnum(static_cast<unsigned char>(c)) && answer.size() < kLongestAnswer) {
-        answer += c;
-        echo += c;
-      }
+    for (std::size_t i = 0; i < *got && state == LineEditor::State::typing; ++i) {
+      if (typed[i] == kInterrupt) co_return given_up;
+      state = editor.type(typed[i], echo);
     }
     const Result<void> echoed = co_await channel->write(asio::buffer(echo));
     if (!echoed) co_return given_up;
   }
+  if (state == LineEditor::State::end) co_return given_up;
+  std::string answer = editor.take();
+  answer.pop_back();  // the '\n'
+  co_return answer;
 }
 
 // The one that nobody looks at and was left last; else the newest.
@@ -83,8 +81,6 @@ asio::awaitable<Result<std::string>> choose(std::shared_ptr<Connection> connecti
   if (!asked) co_return asked.error();
   const Result<std::string> answer = co_await read_answer(channel);
   if (!answer) co_return answer.error();
-  const Result<void> ended = co_await channel->write(asio::buffer("\r\n", 2));
-  if (!ended) co_return ended.error();
   co_return answer->empty() ? likely : *answer;
 }
 

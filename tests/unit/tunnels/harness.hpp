@@ -61,7 +61,8 @@ class RunningAgent {
       ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed leaves nothing behind
       if (::getppid() != parent) ::_exit(1);
       ::setenv("SHELL", "/bin/bash", 1);
-      ::unsetenv("XDG_RUNTIME_DIR");
+      // What an agent that is killed leaves behind goes with the test's folder.
+      ::setenv("XDG_RUNTIME_DIR", std::filesystem::path(socket_path).parent_path().c_str(), 1);
       ::setenv("USER", "root", 1);
       ::execl(program.c_str(), program.c_str(), "--socket", socket_path.c_str(), nullptr);
       ::_exit(127);
