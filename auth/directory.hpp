@@ -133,6 +133,8 @@ class Directory {
   boost::asio::awaitable<Result<void>> set_role(Actor actor, std::string name, Role role);
   // nullopt: none any more. What the change does to open sessions is the caller's to see to (judge()).
   boost::asio::awaitable<Result<void>> set_key_exceptions(Actor actor, std::string name, std::optional<KeyExceptions> exceptions);
+  // nullopt: the site's rules again. Holds for forwards that are asked for from now on.
+  boost::asio::awaitable<Result<void>> set_forwards(Actor actor, std::string name, std::optional<ForwardRules> rules);
   // With keys and browser sessions; history and audit stay.
   boost::asio::awaitable<Result<void>> remove_user(Actor actor, std::string name);
   // `expires_at` zero: never, or as late as the policy allows.

@@ -1,6 +1,7 @@
 // Changes to users: each is one transaction with its audit row.
 #include "auth/audit.hpp"
 #include "auth/directory.hpp"
+#include "auth/forward_policy.hpp"
 #include "auth/key_exceptions.hpp"
 #include "auth/refusals.hpp"
 #include "auth/rows.hpp"
@@ -92,6 +93,18 @@ asio::awaitable<Result<void>> Directory::set_key_exceptions(Actor actor, std::st
   };
   auto done = co_await store_.write(std::move(change));
   note_change();
+  co_return done;
+}
+
+asio::awaitable<Result<void>> Directory::set_forwards(Actor actor, std::string name, std::optional<ForwardRules> rules) {
+  if (actor.role != Role::admin) co_return only_admins();
+  const std::string stored = rules ? stored_form(*rules) : "";
+  auto change = [=, now = clock_.now()](SQLite::Database& db) -> Result<void> {
+    if (run(db, "UPDATE users SET forwards = ? WHERE name = ?", stored, name) == 0) return no_user(name);
+    append_audit(db, now, actor, "user.forwards", name + " " + (stored.empty() ? "as the site" : stored), "ok");
+    return {};
+  };
+  auto done = co_await store_.write(std::move(change));
   co_return done;
 }
 

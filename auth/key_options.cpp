@@ -53,27 +53,12 @@ std::string take_environment(Parsing& parsing, std::string_view value) {
   return {};
 }
 
-// [address]:port, host:port, and *:port; a port may be *.
 std::string take_endpoint(std::optional<std::vector<Endpoint>>& into, std::string_view value, bool port_alone) {
-  const std::size_t colon = value.rfind(':');
-  std::string_view host = "*", port = value;
-  if (colon != std::string_view::npos) {
-    host = value.substr(0, colon);
-    port = value.substr(colon + 1);
-  } else if (!port_alone) {
-    return "it is HOST:PORT";
-  }
-  const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (in_brackets) host = host.substr(1, host.size() - 2);
-  if (host.empty() || (!in_brackets && host.find(':') != std::string_view::npos)) return "it is HOST:PORT, an IPv6 address in [ ]";
-  Endpoint endpoint{std::string(host), 0};
-  if (port != "*") {
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
-    if (error != std::errc{} || end != port.data() + port.size() || endpoint.port == 0) return "its port is not * or from 1 to 65535";
-  }
+  Result<Endpoint> endpoint = parse_endpoint(value, port_alone);
+  if (!endpoint) return endpoint.error().message;
   if (!into) into.emplace();
   if (into->size() == kMostEndpoints) return "there are over 128 of them";
-  into->push_back(std::move(endpoint));
+  into->push_back(std::move(*endpoint));
   return {};
 }
 

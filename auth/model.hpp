@@ -27,6 +27,14 @@ struct KeyExceptions {
   bool hold_at(Timestamp now) const { return set_at != Timestamp{} && (until == Timestamp{} || now < until); }
 };
 
+// What a user may forward instead of what the site's settings say (auth/forward_policy.hpp); parts that are not set: the site's hold.
+struct ForwardRules {
+  std::optional<std::vector<std::string>> kinds;          // of "local", "remote", "unix", "agent", "x11"; empty: none
+  std::optional<std::vector<std::string>> permit_open;    // as in sshd_config: "HOST:PORT" with * for either, or only "any" or "none"
+  std::optional<std::vector<std::string>> permit_listen;  // the same, "PORT" too
+  bool empty() const { return !kinds && !permit_open && !permit_listen; }
+};
+
 struct User {
   std::int64_t id = 0;
   std::string name;  // [a-z][a-z0-9_-]{0,31}; never "root" or another system name
@@ -34,6 +42,7 @@ struct User {
   bool disabled = false;
   Timestamp created_at{};
   KeyExceptions key_exceptions;
+  ForwardRules forwards;
 };
 
 enum class KeyState { active, superseded, expired, revoked };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
+#include <charconv>
 
 #include "base/ip_network.hpp"
 
@@ -75,6 +76,27 @@ bool matches_wildcard(std::string_view text, std::string_view pattern) {
   }
   while (p < pattern.size() && pattern[p] == '*') ++p;
   return p == pattern.size();
+}
+
+Result<Endpoint> parse_endpoint(std::string_view text, bool port_alone) {
+  const auto bad = [](const char* why) { return Error{ErrorKind::invalid, why}; };
+  const std::size_t colon = text.rfind(':');
+  std::string_view host = "*", port = text;
+  if (colon != std::string_view::npos) {
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+  } else if (!port_alone) {
+    return bad("it is HOST:PORT");
+  }
+  const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (in_brackets) host = host.substr(1, host.size() - 2);
+  if (host.empty() || (!in_brackets && host.find(':') != std::string_view::npos)) return bad("it is HOST:PORT, an IPv6 address in [ ]");
+  Endpoint endpoint{std::string(host), 0};
+  if (port != "*") {
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
+    if (error != std::errc{} || end != port.data() + port.size() || endpoint.port == 0) return bad("its port is not * or from 1 to 65535");
+  }
+  return endpoint;
 }
 
 std::string check_sources(std::string_view patterns) {

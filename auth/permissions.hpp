@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.hpp"
+
 namespace berth::auth {
 
 // "HOST:PORT" of permitopen= and permitlisten=.
@@ -15,6 +17,9 @@ struct Endpoint {
   std::string host;        // "*": any
   std::uint16_t port = 0;  // 0: any
 };
+
+// "HOST:PORT" or "[IPv6]:PORT", each may be *; "PORT" alone (any host) where `port_alone` says so. The error says what is wrong, after a name.
+Result<Endpoint> parse_endpoint(std::string_view text, bool port_alone);
 
 struct Permissions {
   bool pty = true;

@@ -1,5 +1,6 @@
 #include "auth/rows.hpp"
 
+#include "auth/forward_policy.hpp"
 #include "auth/key_exceptions.hpp"
 #include "base/human.hpp"
 
@@ -56,6 +57,7 @@ User user_in(const SQLite::Statement& row, int first) {
   user.disabled = row.getColumn(first + 3).getInt() != 0;
   user.created_at = time_in(row, first + 4);
   user.key_exceptions = stored_exceptions(text_in(row, first + 5));
+  user.forwards = stored_forward_rules(text_in(row, first + 6));
   return user;
 }
 

@@ -46,14 +46,14 @@ inline std::string text_in(const SQLite::Statement& row, int column) { return ro
 std::string stored_text(std::string_view text, std::size_t most);
 
 // The columns that user_in() reads, of table alias u; the same for keys (alias k, user name from u).
-#define BERTH_USER_COLUMNS "u.id, u.name, u.role, u.disabled, u.created_at, u.key_exceptions"
+#define BERTH_USER_COLUMNS "u.id, u.name, u.role, u.disabled, u.created_at, u.key_exceptions, u.forwards"
 #define BERTH_KEY_COLUMNS                                                                                                                  \
   "k.id, k.user_id, u.name, k.type, k.blob, k.fingerprint, k.comment, k.added_at, k.expires_at, k.revoked_at, k.last_used_at, "            \
   "k.last_used_from, k.superseded_at, k.grace_ends_at, k.successor_id, (SELECT s.fingerprint FROM keys s WHERE s.id = k.successor_id), "   \
   "k.retire_on_first_use, k.retires_older, u.key_exceptions, k.options"
 inline constexpr char kUserColumns[] = BERTH_USER_COLUMNS;
 inline constexpr char kKeyColumns[] = BERTH_KEY_COLUMNS;
-inline constexpr int kUserColumnCount = 6, kKeyColumnCount = 20;
+inline constexpr int kUserColumnCount = 7, kKeyColumnCount = 20;
 User user_in(const SQLite::Statement& row, int first_column);
 Key key_in(const SQLite::Statement& row, int first_column);
 std::optional<Role> parse_role(std::string_view name);

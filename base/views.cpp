@@ -80,6 +80,19 @@ std::string exception_words(const json& exceptions) {
   return text;
 }
 
+// What a user may forward, in words: "kinds: local, unix; permit_open: localhost:5432".
+std::string forward_words(const json& rules) {
+  std::string text;
+  for (const auto& [name, list] : rules.items()) {
+    std::string entries;
+    if (list.is_array()) {
+      for (const json& entry : list) entries += (entries.empty() ? "" : ", ") + (entry.is_string() ? entry.get<std::string>() : "");
+    }
+    text += (text.empty() ? "" : "; ") + name + ": " + (entries.empty() ? "none" : entries);
+  }
+  return text;
+}
+
 constexpr std::size_t kLeast = 8;  // what a long column keeps on a narrow terminal
 
 }  // namespace
@@ -213,6 +226,8 @@ std::string user(const json& record, Timestamp now, const TextStyle& style) {
                                   style);
   const auto exceptions = record.is_object() ? record.find("key_exceptions") : record.end();
   if (exceptions != record.end() && exceptions->is_object()) out += render_fields({{"exceptions", exception_words(*exceptions)}}, style);
+  const auto forwards = record.is_object() ? record.find("forwards") : record.end();
+  if (forwards != record.end() && forwards->is_object()) out += render_fields({{"forwards", forward_words(*forwards)}}, style);
   const auto list = record.is_object() ? record.find("key_list") : record.end();
   if (list != record.end() && list->is_array() && !list->empty()) {
     out += style.newline;

@@ -130,6 +130,7 @@ Outcome<> key_add(const Invocation&, const Context&);
 Outcome<> key_list(const Invocation&, const Context&);
 Outcome<> user_except(const Invocation&, const Context&);
 Outcome<> user_exceptions(const Invocation&, const Context&);
+Outcome<> user_forwards(const Invocation&, const Context&);
 Outcome<> key_revoke(const Invocation&, const Context&);
 Outcome<> key_remove(const Invocation&, const Context&);
 Outcome<> key_rotate(const Invocation&, const Context&);

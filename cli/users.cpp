@@ -71,4 +71,18 @@ Outcome<> user_remove(const Invocation& given, const Context& context) {
   return {};
 }
 
+// What is not named is as the site's settings say: the rules are replaced as a whole.
+Outcome<> user_forwards(const Invocation& given, const Context& context) {
+  json rules = json::object();
+  if (given.has("--kinds")) rules["kinds"] = given["--kinds"] == "none" ? json::array() : comma_list(given["--kinds"]);
+  if (given.has("--permit-open")) rules["permit_open"] = comma_list(given["--permit-open"]);
+  if (given.has("--permit-listen")) rules["permit_listen"] = comma_list(given["--permit-listen"]);
+  if (given.has("--default") != rules.empty()) return usage_failure("say --kinds, --permit-open or --permit-listen, or else --default alone");
+  if (given.has("--default")) rules = nullptr;
+  const Outcome<json> user = context.api.patch("/users/" + percent_encode(given["USER"]), {{"forwards", std::move(rules)}});
+  if (!user) return user.error();
+  print_answer(context, *user, views::user(*user, context.clock.now(), context.streams.style));
+  return {};
+}
+
 }  // namespace berth::cli

@@ -57,6 +57,8 @@ struct Settings {
     std::vector<std::string> host_key_types;
     std::vector<std::string> env_allow;  // names; a final '*' matches any rest
     std::vector<std::string> forwards;   // of "local", "remote", "unix", "agent", "x11"
+    std::vector<std::string> permit_open, permit_listen;  // "HOST:PORT", or only "any" or "none"
+    bool compression = false;
     std::chrono::seconds keep_terminals{}, keep_terminals_most{};  // after their connection was lost
     std::string banner, message_of_the_day;
     bool show_state = true;

@@ -147,8 +147,10 @@ Result<void> Daemon::build() {
 Result<void> Daemon::build_web() {
   limits_ = std::make_unique<ConnectionLimits>(limits_of(settings_.ssh));
   web::WebOptions options = web_options(settings_, options_.version);
+  const auth::ForwardRules forwards{settings_.ssh.forwards, settings_.ssh.permit_open, settings_.ssh.permit_listen};
+  if (const Result<void> fits = auth::check_forward_rules(forwards); !fits) return Error{ErrorKind::invalid, "[ssh] " + fits.error().message};
   gateway_options_ = {settings_.ssh.env_allow, settings_.ssh.banner, settings_.ssh.keep_terminals, settings_.ssh.keep_terminals_most, options.ssh_command(),
-                      settings_.ssh.forwards, settings_.ssh.message_of_the_day, settings_.ssh.show_state, settings_.ssh.proxy_protocol_from};
+                      forwards, settings_.ssh.message_of_the_day, settings_.ssh.show_state, settings_.ssh.proxy_protocol_from};
 
   web::WebServices web_services{*store_, clock_, *directory_, *campaigns_, *web_logins_, *tokens_, *shares_, *sessions_, *audit_, *manager_, {}, {}};
   web_services.not_ready = [this]() -> std::vector<std::string> {

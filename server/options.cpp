@@ -24,6 +24,7 @@ std::shared_ptr<const ssh::ServerOptions> ssh_options(const Settings& settings, 
   options->keepalive_limit = static_cast<int>(settings.ssh.keepalive_limit);
   options->rekey_after = settings.ssh.rekey_after;
   options->rekey_bytes = static_cast<std::uint64_t>(settings.ssh.rekey_bytes);
+  options->compression = settings.ssh.compression;
   options->max_auth_tries = static_cast<int>(settings.ssh.max_auth_tries);
   options->max_channels = static_cast<int>(settings.ssh.max_channels);
   return options;

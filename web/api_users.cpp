@@ -1,4 +1,5 @@
 // Users.
+#include "auth/forward_policy.hpp"
 #include "auth/key_clock.hpp"
 #include "auth/key_exceptions.hpp"
 #include "auth/sessions.hpp"
@@ -57,6 +58,18 @@ asio::awaitable<Result<void>> set_exceptions(ApiCall& call, std::string name) {
   co_return Result<void>{};
 }
 
+asio::awaitable<Result<void>> set_forwards(ApiCall& call, std::string name) {
+  const nlohmann::json& given = call.body.at("forwards");
+  std::optional<auth::ForwardRules> rules;
+  if (!given.is_null()) {
+    auto read = auth::forward_rules_in(given);
+    if (!read) co_return read.error();
+    rules = std::move(*read);
+  }
+  auto set = co_await call.lane.services().directory.set_forwards(call.caller.actor, name, std::move(rules));
+  co_return set;
+}
+
 // Containers and agents of a user who is being removed; the homes stay.
 asio::awaitable<Result<void>> remove_workspaces(LaneServer& lane, std::string user) {
   auto all = co_await lane.services().manager.list(lane.lane, user);
@@ -106,6 +119,10 @@ asio::awaitable<ApiReply> patch_user(ApiCall& call) {
   if (disabled != call.body.end() && !disabled->is_boolean()) co_return Error{ErrorKind::invalid, "'disabled' is not true or false"};
   if (call.body.contains("key_exceptions")) {
     auto set = co_await set_exceptions(call, name);
+    if (!set) co_return set.error();
+  }
+  if (call.body.contains("forwards")) {
+    auto set = co_await set_forwards(call, name);
     if (!set) co_return set.error();
   }
   if (!role_name->empty()) {

@@ -1,5 +1,6 @@
 #include "web/records.hpp"
 
+#include "auth/forward_policy.hpp"
 #include "auth/key_exceptions.hpp"
 #include "web/pages.hpp"
 
@@ -16,7 +17,8 @@ json to_json(const auth::User& user, std::int64_t keys) {
           {"disabled", user.disabled},
           {"created_at", time_json(user.created_at)},
           {"keys", keys},
-          {"key_exceptions", excepted ? auth::to_json(user.key_exceptions) : json(nullptr)}};
+          {"key_exceptions", excepted ? auth::to_json(user.key_exceptions) : json(nullptr)},
+          {"forwards", user.forwards.empty() ? json(nullptr) : auth::to_json(user.forwards)}};
 }
 
 json text_json(std::string_view text) { return text.empty() ? json(nullptr) : json(text); }

@@ -1,7 +1,6 @@
 // What one SSH connection works with. Everything here outlives the connection except the context itself, which its
 // coroutines share.
 #pragma once
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include "auth/authorities.hpp"
 #include "auth/campaigns.hpp"
 #include "auth/directory.hpp"
+#include "auth/forward_policy.hpp"
 #include "auth/permissions.hpp"
 #include "auth/refused_uses.hpp"
 #include "auth/sessions.hpp"
@@ -36,11 +36,10 @@ struct GatewayOptions {
   std::chrono::seconds keep_terminals{};       // after their connection was lost; 0: not at all
   std::chrono::seconds keep_terminals_most{};  // what a user may choose
   std::string ssh_command;             // "ssh -p 2222 gpu-box", in texts for users
-  std::vector<std::string> forwards;   // kinds that the site allows: "local", "remote", "unix", "agent", "x11"
+  auth::ForwardRules forwards;         // of the site, all set
   std::string message_of_the_day;
   bool show_state = true;
   std::vector<IpNetwork> proxy_protocol_from;
-  bool allows_forward(std::string_view kind) const { return std::find(forwards.begin(), forwards.end(), kind) != forwards.end(); }
 };
 
 struct GatewayServices {
@@ -58,9 +57,8 @@ struct GatewayServices {
   auth::Authorities& authorities;
 };
 
-// Why a forward was not allowed, as the audit trail says it.
+// Why a forward was not allowed besides what auth::ForwardPolicy says, as the audit trail says it.
 inline constexpr char kNotByKey[] = "the key or certificate does not allow it";
-inline constexpr char kNotBySite[] = "the site does not allow this kind of forward";
 
 // A lane with the store's reader that belongs to it.
 struct ServerLane {
@@ -83,6 +81,8 @@ struct Connection {
 
   auth::Actor actor() const { return {user.name, user.role, client_address, key.fingerprint, certificate}; }
   auth::SessionRecord record(std::string kind, std::string detail) const;
+  // As it holds now: an administrator's change counts for the next forward.
+  auth::ForwardPolicy forward_policy() const;
   // The audit row of a forward that was not allowed: "to localhost:5432", "on 0.0.0.0:80". Floods are counted, not listed.
   void note_refused_forward(const std::string& what, std::string why) const;
 };

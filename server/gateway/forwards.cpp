@@ -15,9 +15,22 @@ constexpr std::size_t kMaxForwards = 64;  // listeners of one connection
 
 std::string name_of(const std::string& host, std::uint32_t port) { return host + ":" + std::to_string(port); }
 
-Error refuse(const Connection& connection, const std::string& where, const char* why) {
-  connection.note_refused_forward("on " + where, why);
-  return {ErrorKind::denied, why};
+// Why this user may not listen there, as the audit trail says it; empty: they may.
+std::string_view refusal_of_tcp(const Connection& connection, const std::string& host, std::uint32_t port) {
+  const std::string_view by_policy = connection.forward_policy().refusal_to_listen(host, port);
+  if (!by_policy.empty()) return by_policy;
+  return connection.permissions.may_listen(host, port) ? "" : kNotByKey;
+}
+
+std::string_view refusal_of_unix(const Connection& connection) {
+  const std::string_view by_policy = connection.forward_policy().refusal_of("unix");
+  if (!by_policy.empty()) return by_policy;
+  return connection.permissions.may_listen_unix() ? "" : kNotByKey;
+}
+
+Error refuse(const Connection& connection, const std::string& where, std::string_view why) {
+  connection.note_refused_forward("on " + where, std::string(why));
+  return {ErrorKind::denied, std::string(why)};
 }
 
 void append_uint32(std::string& out, std::uint32_t value) {
@@ -33,8 +46,7 @@ void append_string(std::string& out, std::string_view value) {
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, std::uint32_t port) {
   if (port > 65535) co_return Error{ErrorKind::invalid, "port is over 65535"};
-  if (!connection_->services.options.allows_forward("remote")) co_return refuse(*connection_, name_of(host, port), kNotBySite);
-  if (!connection_->permissions.may_listen(host, port)) co_return refuse(*connection_, name_of(host, port), kNotByKey);
+  if (const std::string_view why = refusal_of_tcp(*connection_, host, port); !why.empty()) co_return refuse(*connection_, name_of(host, port), why);
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
   if (!link) co_return link.error();
@@ -47,8 +59,7 @@ asio::awaitable<Result<std::uint16_t>> Forwards::listen_tcp(std::string host, st
 }
 
 asio::awaitable<Result<std::uint16_t>> Forwards::listen_unix(std::string path) {
-  if (!connection_->services.options.allows_forward("unix")) co_return refuse(*connection_, path, kNotBySite);
-  if (!connection_->permissions.may_listen_unix()) co_return refuse(*connection_, path, kNotByKey);
+  if (const std::string_view why = refusal_of_unix(*connection_); !why.empty()) co_return refuse(*connection_, path, why);
   if (forwards_.size() >= kMaxForwards) co_return Error{ErrorKind::too_large, "too many forwards on one connection"};
   auto link = co_await connection_->services.workspaces.open(connection_->lane.lane, connection_->workspace, [](std::string_view) {});
   if (!link) co_return link.error();

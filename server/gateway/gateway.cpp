@@ -94,6 +94,11 @@ auth::SessionRecord Connection::record(std::string kind, std::string detail) con
   return row;
 }
 
+auth::ForwardPolicy Connection::forward_policy() const {
+  const std::optional<auth::User> now = services.directory.find_user(*lane.reader, user.name);
+  return {services.options.forwards, now ? now->forwards : user.forwards};
+}
+
 void Connection::note_refused_forward(const std::string& what, std::string why) const {
   services.audit.note_refusal(actor(), "ssh.forward", user.name + " " + what, std::move(why));
 }

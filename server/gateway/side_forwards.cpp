@@ -73,9 +73,9 @@ asio::awaitable<void> serve_one(std::shared_ptr<Connection> connection, tunnels:
 }
 
 bool may_forward(const Connection& connection, bool by_key, const char* kind) {
-  const bool by_site = connection.services.options.allows_forward(kind);
-  if (!by_key || !by_site) connection.note_refused_forward(std::string("of ") + kind, by_key ? kNotBySite : kNotByKey);
-  return by_key && by_site;
+  const std::string_view refusal = by_key ? connection.forward_policy().refusal_of(kind) : kNotByKey;
+  if (!refusal.empty()) connection.note_refused_forward(std::string("of ") + kind, std::string(refusal));
+  return refusal.empty();
 }
 
 }  // namespace

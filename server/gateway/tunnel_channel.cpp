@@ -23,9 +23,22 @@ asio::awaitable<Result<tunnels::WorkspaceSocket>> connect(tunnels::AgentLink& li
   co_return co_await link.connect_unix(std::get<ssh::DirectStreamlocal>(opening).path);
 }
 
-bool may_open(const auth::Permissions& may, const ssh::ChannelOpen& opening) {
-  if (const auto* tcp = std::get_if<ssh::DirectTcpip>(&opening)) return may.may_connect(tcp->host, tcp->port);
-  return may.may_connect_unix();
+// Why this user may not connect there: for the audit trail, and for the client.
+struct Refusal {
+  std::string_view why;
+  const char* words;
+};
+
+std::optional<Refusal> refusal_of(const Connection& connection, const ssh::ChannelOpen& opening) {
+  const auth::ForwardPolicy policy = connection.forward_policy();
+  const auto* tcp = std::get_if<ssh::DirectTcpip>(&opening);
+  const std::string_view by_policy = tcp ? policy.refusal_to_connect(tcp->host, tcp->port) : policy.refusal_of("unix");
+  if (by_policy == auth::kForwardNotByUser) return Refusal{by_policy, "You are not allowed this forward."};
+  if (by_policy == auth::kForwardNotThereBySite) return Refusal{by_policy, "This server does not allow forwards there."};
+  if (!by_policy.empty()) return Refusal{by_policy, "This server does not allow this kind of forward."};
+  const bool by_key = tcp ? connection.permissions.may_connect(tcp->host, tcp->port) : connection.permissions.may_connect_unix();
+  if (!by_key) return Refusal{kNotByKey, "Your key or certificate does not allow this forward."};
+  return std::nullopt;
 }
 
 // A tunnel has no requests of its own; this notices its end.
@@ -61,14 +74,9 @@ asio::awaitable<std::string> run_tunnel(std::shared_ptr<ssh::Channel> channel, t
 
 asio::awaitable<void> serve_tunnel(std::shared_ptr<Connection> connection, std::shared_ptr<ssh::Channel> channel) {
   const auto executor = co_await asio::this_coro::executor;
-  if (!connection->services.options.allows_forward(std::holds_alternative<ssh::DirectTcpip>(channel->opening()) ? "local" : "unix")) {
-    channel->refuse(ssh::OpenFailure::prohibited, "This server does not allow this kind of forward.");
-    connection->note_refused_forward("to " + describe(channel->opening()), kNotBySite);
-    co_return;
-  }
-  if (!may_open(connection->permissions, channel->opening())) {
-    channel->refuse(ssh::OpenFailure::prohibited, "Your key or certificate does not allow this forward.");
-    connection->note_refused_forward("to " + describe(channel->opening()), kNotByKey);
+  if (const std::optional<Refusal> refused = refusal_of(*connection, channel->opening())) {
+    channel->refuse(ssh::OpenFailure::prohibited, refused->words);
+    connection->note_refused_forward("to " + describe(channel->opening()), std::string(refused->why));
     co_return;
   }
   const std::weak_ptr<ssh::Channel> weak = channel;

@@ -49,6 +49,7 @@ struct ServerOptions {
   int keepalive_limit = 3;                      // unanswered ones until the peer counts as dead
   std::chrono::seconds rekey_after{0};          // keys are exchanged anew; 0: not for that reason. Clients have limits of their own
   std::uint64_t rekey_bytes = 0;                // the same; 0: the cipher's own limit (RFC 4344 3.2). At least 1 MiB
+  bool compression = false;                     // zlib@openssh.com, for clients that prefer it: after login only
   int max_auth_tries = 6;
   int max_channels = 256;
   std::uint32_t initial_window = 2 * 1024 * 1024;       // bytes, per channel; grows on long ways where it is the limit

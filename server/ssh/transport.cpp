@@ -172,9 +172,13 @@ Result<std::unique_ptr<Transport>> Transport::create(Owner& owner, const std::sh
   const Hooks::Entered entered(transport.get());
   transport->session_ = ssh_new();
   if (!transport->session_) return Error{ErrorKind::internal, "out of memory"};
-  // No compression: it costs more than it saves on a fast link, and a bomb costs memory.
-  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_C_S, "none");
-  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_S_C, "none");
+  // Compression costs more than it saves on a fast link. Where it is wanted: as sshd, never before login, and at its level. libssh inflates a packet to
+  // at most 256 KiB, and starts afresh with each key exchange (RFC 4253 6.2).
+  const char* const compression = options->compression ? "none,zlib@openssh.com" : "none";
+  constexpr int kCompressionLevel = 6;
+  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_C_S, compression);
+  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_S_C, compression);
+  ssh_options_set(transport->session_, SSH_OPTIONS_COMPRESSION_LEVEL, &kCompressionLevel);
   ssh_set_blocking(transport->session_, 0);
   if (ssh_bind_accept_fd(bind, transport->session_, kFakeDescriptor) != SSH_OK)
     return Error{ErrorKind::internal, std::string("libssh: ") + ssh_get_error(bind)};

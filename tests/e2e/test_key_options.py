@@ -155,6 +155,41 @@ def test_permitlisten(box, restricted):
     assert {"on localhost:9001", "on localhost:0", "on /tmp/r.sock"} <= refused_forwards(box, client)
 
 
+def test_forwards_of_a_user(box, new_user):
+    """What an administrator says of one user's forwards replaces the site's settings, as a Match User block of sshd does, for the next forward of open connections too."""
+    user = new_user()
+    server = serve_in(user, 7790)
+    control = ["-o", f"ControlPath={box.dir}/forwards.control"]
+    master = user.popen("-N", "-o", "ControlMaster=yes", *control, "box", stdin=subprocess.DEVNULL)
+
+    def reaches(target):
+        done = user.ssh(*control, "-W", target, "box", input="", check=False)
+        return done.stdout == "hello"
+
+    def listens(port):
+        return user.ssh("-o", "ExitOnForwardFailure=yes", "-R", f"{port}:localhost:1", "box", "true", check=False).returncode == 0
+    try:
+        assert server.stdout.readline() == b"up\n"
+        wait_until(lambda: user.ssh(*control, "-O", "check", "box", check=False).returncode == 0, "the connection is up", 60)
+        assert reaches("localhost:7790") and reaches("127.0.0.1:7790") and listens(7791)
+        shown = box.berth("user", "forwards", user.user, "--kinds", "local", "--permit-open", "localhost:7790")
+        assert shown["forwards"] == {"kinds": ["local"], "permit_open": ["localhost:7790"]}
+        assert reaches("localhost:7790") and not reaches("127.0.0.1:7790") and not listens(7791)
+        assert "You are not allowed this forward" in user.ssh("-o", "LogLevel=INFO", "-W", "localhost:1", "box", check=False).stderr
+        box.berth("user", "forwards", user.user, "--permit-open", "none", "--permit-listen", "7791")
+        assert not reaches("localhost:7790") and listens(7791) and not listens(7792)
+        assert box.berth("user", "forwards", user.user, "--default")["forwards"] is None
+        assert reaches("127.0.0.1:7790") and listens(7792)
+    finally:
+        for process in (master, server):
+            process.kill()
+            process.communicate()
+    rows = box.items("audit", "tail", "--user", user.user, "--action", "ssh.forward", "--limit", "100")
+    assert {row["outcome"] for row in rows} == {"the user's forwards do not allow it"}
+    assert len(box.items("audit", "tail", "--action", "user.forwards", "--limit", "3")) == 3
+    assert box.berth("user", "forwards", user.user, "--kinds", "telnet", check=False).returncode != 0
+
+
 def test_environment_and_expiry(box, restricted):
     """environment= is set; expiry-time= is the key's expiry."""
     client = restricted('environment="TEAM=red team",expiry-time="20991231Z"')

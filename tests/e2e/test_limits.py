@@ -1,5 +1,6 @@
 """Who may try how often, PROXY protocol, kinds of forward, message of the day: a Berth with settings of its own."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -17,6 +18,8 @@ tries_within = "1h"
 max_sessions_per_user = 3
 forwards = ["local", "remote"]
 message_of_the_day = "Maintenance on Friday"
+compression = true
+permit_open = ["localhost:7000"]
 '''
 
 # A ProxyCommand that says for whom it connects, then copies.
@@ -133,6 +136,36 @@ def test_kinds_of_forward_that_the_site_does_not_allow(limited, tmp_path):
         local.kill()
         local.communicate()
     assert ada.ssh("-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:9", "box", "echo ran").stdout == "ran\n"
+
+
+def test_places_that_the_site_does_not_permit(limited):
+    """ssh.permit_open names where local forwards may go, unless an administrator says otherwise of a user."""
+    ada = through(limited, "203.0.113.11")
+
+    def refused(target):
+        return "forwards there" in ada.ssh("-o", "LogLevel=INFO", "-W", target, "box", check=False).stderr
+    assert refused("localhost:7001") and not refused("localhost:7000")
+    limited.berth("user", "forwards", "ada", "--permit-open", "localhost:7001")
+    assert not refused("localhost:7001")
+    limited.berth("user", "forwards", "ada", "--default")
+    assert refused("localhost:7001")
+
+
+def test_compression(limited):
+    """Where the site has it on, ssh -C compresses after login, both ways and across key exchanges; others do not notice."""
+    ada = through(limited, "203.0.113.12")
+    up = b"".join(b"%08d a line that repeats\n" % i for i in range(100_000))
+
+    def copied(*options):
+        done = subprocess.run(ada.argv("-v", *options, "box", "cat; head -c 3000000 /dev/zero"), input=up, capture_output=True, timeout=120)
+        assert done.returncode == 0 and done.stdout == up + bytes(3_000_000)
+        return done.stderr.decode()
+    said = copied("-C")
+    for direction in ("outgoing", "incoming"):
+        raw, compressed = re.search(rf"compress {direction}: raw data (\d+), compressed (\d+),", said).groups()
+        assert int(raw) > len(up) > 4 * int(compressed)
+    assert copied("-C", "-o", "RekeyLimit=64K").count("SSH2_MSG_NEWKEYS received") > 2
+    assert "zlib@openssh.com" not in re.search("kex: server->client .*", copied()).group()
 
 
 def test_message_of_the_day(limited):

@@ -153,6 +153,8 @@ TEST_F(Commands, UserExceptions) {
   const Ran ran = berth({"user", "exceptions"});
   for (const char* word : {"ada", "365d", "software keys", "a robot", "alice", "bob", "keys without limit"}) EXPECT_NE(ran.out.find(word), std::string::npos) << word << ran.out;
   EXPECT_EQ(berth({"user", "except", "ada", "--clear", "--max-age", "1y"}).code, 2);
+  EXPECT_EQ(berth({"user", "forwards", "ada"}).code, 2);
+  EXPECT_EQ(berth({"user", "forwards", "ada", "--default", "--kinds", "local"}).code, 2);
   EXPECT_EQ(berth({"user", "except", "ada", "--max-keys", "many"}).code, 2);
 }
 

@@ -46,7 +46,7 @@ export interface KeyExceptions {
   max_age_s?: number; max_per_user?: number; min_rsa_bits?: number; allowed_types?: string[]; allow_software?: boolean; allow_untouched?: boolean;
   until?: Time; reason?: string; set_by?: string; set_at?: Time;
 }
-export interface User { name: string; role: Role; disabled: boolean; created_at: Time; keys: number; key_exceptions?: KeyExceptions | null }
+export interface User { name: string; role: Role; disabled: boolean; created_at: Time; keys: number; key_exceptions?: KeyExceptions | null; forwards?: Record<string, string[]> | null }
 export interface Paged<T> { items: T[]; next?: string | number | null }
 export interface Campaign {
   id: number; state: 'running' | 'done' | 'ended'; started_at: Time; started_by: string; older_than_s: number; deadline_at: Time;

@@ -188,7 +188,7 @@ export const en = {
   },
 
   users: {
-    title: 'Users', lead: 'Who may come in. Disabling ends everything that they have open.', searchHint: 'Part of a name', noKey: 'none', exceptions: 'Exceptions', hasExceptions: 'yes',
+    title: 'Users', lead: 'Who may come in. Disabling ends everything that they have open.', searchHint: 'Part of a name', noKey: 'none', exceptions: 'Exceptions', forwards: 'Forwards', hasExceptions: 'yes',
     setBy: (name: string) => `by ${name}`, openNow: 'Open now', name: 'Name', role: 'Role', keys: 'Keys', created: 'Added', state: 'State', enabled: 'Enabled', disabledState: 'Disabled',
     addTitle: 'Add a user', add: 'Add user', empty: 'No users yet.', open: (name: string) => `Keys of ${name}`,
     badName: 'A name has small letters, digits, - and _, begins with a letter, and is at most 32 long.',

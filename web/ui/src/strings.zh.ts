@@ -187,7 +187,7 @@ export const zh: Strings = {
   },
 
   users: {
-    title: '用户', lead: '谁可以登录。停用会结束其打开的一切。', searchHint: '名称的一部分', noKey: '无', exceptions: '例外', hasExceptions: '有',
+    title: '用户', lead: '谁可以登录。停用会结束其打开的一切。', searchHint: '名称的一部分', noKey: '无', exceptions: '例外', forwards: '转发', hasExceptions: '有',
     setBy: (name) => `由 ${name} 设置`, openNow: '当前打开', name: '名称', role: '角色', keys: '密钥', created: '添加时间', state: '状态', enabled: '已启用', disabledState: '已停用',
     addTitle: '添加用户', add: '添加', empty: '还没有用户。', open: (name) => `${name} 的密钥`,
     badName: '名称由小写字母、数字、- 和 _ 组成，以字母开头，最长 32 个字符。',

@@ -37,6 +37,7 @@ export function UserPage({ me, name }: { me: Me; name: string }) {
             {!may || data.name === me.user.name ? <span>{t.role[data.role]}</span> : <UserActions user={data} changed={reload} ask={confirm.ask} run={action.run} />}
           </div>
           {data.key_exceptions && <Exceptions of={data.key_exceptions} />}
+          {data.forwards && <Notice><span class="grow"><strong>{t.users.forwards}.</strong> {Object.entries(data.forwards).map(([name, list]) => `${name} = ${list.join(' ') || t.none}`).join('; ')}</span></Notice>}
           <section aria-labelledby="keys-title">
             <h2 id="keys-title">{t.users.keysOf(name)}</h2>
             {done && <Notice kind="good">{done}</Notice>}
