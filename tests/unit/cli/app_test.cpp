@@ -43,7 +43,7 @@ TEST_F(CliTest, WrongWordsAreUsageErrors) {
     EXPECT_TRUE(ran.err.starts_with("berth: ")) << ran.err;
   }
   EXPECT_EQ(berth({"user", "lst"}).err,
-            "berth: 'lst' is no command of 'berth user': add, list, show, disable, enable, except, exceptions, role, remove\nSee: berth user --help\n");
+            "berth: 'lst' is no command of 'berth user': add, list, show, disable, enable, except, exceptions, forwards, role, remove\nSee: berth user --help\n");
   EXPECT_TRUE(server.seen().empty());
 }
 
