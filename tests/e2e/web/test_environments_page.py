@@ -80,6 +80,7 @@ def kernels(client):
     return set(client.ssh("box", "pgrep -f [i]pykernel_launcher", check=False).stdout.split())
 
 
+@pytest.mark.timeout(900)
 def test_from_file_to_kernel_and_back_while_a_notebook_runs(portal, box, ada):
     """environment.yml in the page becomes a kernel in JupyterLab that imports numpy. After going back a running kernel keeps its revision, and a
     restarted one has the other."""
