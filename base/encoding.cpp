@@ -82,8 +82,9 @@ std::string hex_encode(std::string_view bytes) {
 }
 
 std::string sha256(std::string_view bytes) {
+  static const EVP_MD* const kDigest = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // EVP_sha256() would be looked up anew by each EVP_Digest()
   std::string digest(32, '\0');
-  const int done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(), nullptr);
+  const int done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, kDigest, nullptr);
   BERTH_ASSERT(done == 1);
   return digest;
 }

@@ -42,7 +42,7 @@ std::optional<Admitted> admit_to_app(LaneServer& lane, const Connection& client,
   if (!cookie.empty()) {
     auto valid = lane.login_cache.check(*lane.reader, cookie, place_of(target));
     auto share = valid ? share_for(lane, target, valid->user) : std::nullopt;
-    if (share) return Admitted{std::move(*valid), std::move(*share)};
+    if (share) return Admitted{std::move(valid), std::move(*share)};
     if (valid) {
       refusal = not_found(head);
       return std::nullopt;
@@ -136,7 +136,7 @@ asio::awaitable<void> serve_app(LaneServer& lane, Connection& client, std::strin
     co_return co_await answer(client, redirect_response(jupyter_path(target->id) + "/lab"));
   }
   ProxyPlan plan = plan_for(lane, client, *target);
-  co_await serve_visit(lane, client, std::move(plan), std::move(*admitted), admit_to_app);
+  co_await serve_visit(lane, client, plan, *admitted, admit_to_app);
 }
 
 }  // namespace berth::web

@@ -188,7 +188,9 @@ asio::awaitable<Result<void>> Connection::send(Response response) {
   if (response.status != 304 && response.status != 204) append_field(out, "Content-Length", std::to_string(response.body.size()));
   out += "\r\n";
   if (head.method != "HEAD") out += response.body;
-  co_return co_await stream.write(out);
+  std::string_view rest = out;
+  if (stream.write_now(rest)) co_return Result<void>{};
+  co_return co_await stream.write(rest);
 }
 
 asio::awaitable<Result<void>> Connection::start_parts(Response response) {
@@ -245,10 +247,7 @@ std::string Connection::take_buffered() {
 }
 
 asio::awaitable<Result<void>> write_scratch(Stream& to, std::string_view data) {
-  const Moved moved = to.try_write(data);
-  if (moved.kind == Moved::Kind::bytes) data.remove_prefix(moved.bytes);
-  else if (moved.kind != Moved::Kind::blocked) co_return Error{ErrorKind::closed, "the peer went away"};
-  if (moved.kind == Moved::Kind::bytes && data.empty() && to.flushed()) co_return Result<void>{};
+  if (to.write_now(data)) co_return Result<void>{};
   const std::string rest(data);
   co_return co_await to.write(rest);
 }

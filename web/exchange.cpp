@@ -48,7 +48,9 @@ asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, s
 
 asio::awaitable<Result<void>> Exchange::run(std::string head) {
   waiting_since_ = std::chrono::steady_clock::now();
-  auto written = co_await upstream_.write(head);
+  std::string_view rest = head;
+  Result<void> written;
+  if (!upstream_.write_now(rest)) written = co_await upstream_.write(rest);
   if (!written) co_return Error{ErrorKind::closed, "the workspace's server closed the connection"};
   live_.bytes_in.fetch_add(head.size(), std::memory_order_relaxed);
   std::string().swap(head);  // what comes may last for days
@@ -56,6 +58,11 @@ asio::awaitable<Result<void>> Exchange::run(std::string head) {
     wait_first_ = true;
     co_return co_await download();
   }
+  co_return co_await run_both();
+}
+
+// A frame of its own: a WebSocket, which may stay for days, needs none of it.
+asio::awaitable<Result<void>> Exchange::run_both() {
   uploaded_ = false;
   auto executor = co_await asio::this_coro::executor;
   auto up = asio::co_spawn(executor, upload(), asio::deferred);
@@ -114,9 +121,13 @@ asio::awaitable<Result<std::size_t>> Exchange::read_upstream() {
   while (true) {
     upstream_.read_within(std::min(kLookAtClient, limit));
     if (std::exchange(wait_first_, false)) (void)co_await upstream_.wait_readable();  // nobody answers that fast; what became of it the read tells
-    auto got = co_await upstream_.read_some(lane_.scratch.data(), lane_.scratch.size());
-    if (got) heard_ += *got;
-    if (got || got.error().kind != ErrorKind::timeout) co_return got;
+    const Moved moved = upstream_.try_read(lane_.scratch.data(), lane_.scratch.size());
+    heard_ += moved.bytes;
+    if (moved.kind == Moved::Kind::bytes || moved.kind == Moved::Kind::end) co_return moved.bytes;
+    if (moved.kind == Moved::Kind::broken) co_return Error{ErrorKind::closed, "the peer went away"};
+    auto ready = co_await upstream_.wait_readable();
+    if (ready) continue;
+    if (ready.error().kind != ErrorKind::timeout) co_return ready.error();
     if (client_.stream.peer_hung_up()) co_return Error{ErrorKind::closed, "the client left"};
     if (!answered_ && uploaded_ && std::chrono::steady_clock::now() - waiting_since_ >= limit)
       co_return Error{ErrorKind::timeout, "the workspace's server did not answer in time"};
@@ -196,13 +207,15 @@ asio::awaitable<Result<void>> Exchange::send_head() {
   const std::size_t size = out.size();
   lane_.counters.count_response(response_.status);
   // The views of response_ end here: an idle event stream keeps no copy of its head.
-  response_.fields.clear();
+  std::vector<Field>().swap(response_.fields);
   std::string().swap(in_);
   head_size_ = 0;
   answered_ = true;
   live_.bytes_out.fetch_add(size, std::memory_order_relaxed);
   lane_.counters.bytes_out.add(static_cast<std::int64_t>(size));
-  co_return co_await client_.stream.write(out);
+  std::string_view left = out;
+  if (client_.stream.write_now(left)) co_return Result<void>{};
+  co_return co_await client_.stream.write(left);
 }
 
 asio::awaitable<Result<void>> Exchange::relay_body() {
@@ -250,7 +263,7 @@ asio::awaitable<Result<void>> Exchange::tunnel() {
   std::string().swap(out);
   std::string().swap(in_);
   head_size_ = 0;
-  response_.fields = {};
+  std::vector<Field>().swap(response_.fields);  // "= {}" would keep its memory
   client_.forget_head();
   upstream_.no_read_deadline();
   ++lane_.counters.websockets;

@@ -20,6 +20,7 @@ class Exchange {
   bool heard_nothing() const { return heard_ == 0; }
 
  private:
+  boost::asio::awaitable<Result<void>> run_both();
   boost::asio::awaitable<Result<void>> upload();
   boost::asio::awaitable<Result<void>> download();
   boost::asio::awaitable<Result<void>> read_head();

@@ -9,7 +9,7 @@
 namespace berth::web {
 namespace {
 
-constexpr std::size_t kMaxFields = 128;
+constexpr std::size_t kMaxFields = 128, kUsualFields = 16;
 
 enum : std::uint8_t { kToken = 1, kValue = 2, kTarget = 4, kHost = 8 };
 
@@ -74,6 +74,7 @@ std::optional<ParseError> parse_length(std::string_view value, Head& into) {
 
 // Everything after the first line.
 std::optional<ParseError> parse_fields(std::string_view rest, Head& into) {
+  into.fields.reserve(kUsualFields);
   bool transfer_encoding = false, upgrade_field = false, upgrade_option = false, close = false, kept = false;
   while (true) {
     const std::string_view line = next_line(rest);

@@ -44,6 +44,16 @@ asio::awaitable<void> end_login(SharedState& shared, std::string session_id) {
   (void)ended;  // it may have ended before, with its key
 }
 
+asio::awaitable<void> serve_request(LaneServer& lane, Connection& connection, Listening what) {
+  switch (what) {
+    case Listening::portal: break;
+    case Listening::workspaces: return serve_workspaces(lane, connection);
+    case Listening::admin: return serve_admin(lane, connection);
+    case Listening::ssh: return serve_ssh_face(lane, connection);
+  }
+  return serve_portal(lane, connection);
+}
+
 }  // namespace
 
 LaneServer::LaneServer(Lane& own_lane, SharedState& state, SSL_CTX* tls)
@@ -178,12 +188,8 @@ asio::awaitable<void> LaneServer::serve_requests(Connection& connection, Listeni
   while (true) {
     auto next = co_await connection.next_head();
     if (!next) co_return;
-    switch (what) {
-      case Listening::portal: co_await serve_portal(*this, connection); break;
-      case Listening::workspaces: co_await serve_workspaces(*this, connection); break;
-      case Listening::admin: co_await serve_admin(*this, connection); break;
-      case Listening::ssh: co_await serve_ssh_face(*this, connection); break;
-    }
+    auto serving = serve_request(*this, connection, what);
+    co_await std::move(serving);
     if (!connection.keeps_open()) break;
   }
   co_await connection.linger_close();

@@ -3,7 +3,7 @@
 #pragma once
 #include <SQLiteCpp/Database.h>
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,12 +16,12 @@ namespace berth::web {
 class LoginCache {
  public:
   LoginCache(const auth::WebLogins& logins, const Clock& clock, const EventHub& hub) : logins_(logins), clock_(clock), hub_(hub) {}
-  // As WebLogins::check_workspace_cookie.
-  std::optional<auth::WebLogins::Valid> check(SQLite::Database& reader, std::string_view cookie, const auth::WebLogins::Place& place);
+  // As WebLogins::check_workspace_cookie; nullptr: not valid.
+  std::shared_ptr<const auth::WebLogins::Valid> check(SQLite::Database& reader, std::string_view cookie, const auth::WebLogins::Place& place);
 
  private:
   struct Found {
-    auth::WebLogins::Valid valid;
+    std::shared_ptr<const auth::WebLogins::Valid> valid;
     auth::WebLogins::Place place;
     std::uint64_t generation = 0;  // of the store, read before the look-up
     Timestamp at{};

@@ -47,17 +47,22 @@ asio::awaitable<void> proxy_request(LaneServer& lane, Connection& client, const 
   const std::string_view method = client.head.method;
   const bool may_repeat = client.body_done() && (method == "GET" || method == "HEAD" || method == "OPTIONS");
   for (bool fresh = !may_repeat;; fresh = true) {
-    auto connected = co_await lane.upstreams.connect(plan.target, fresh);
-    if (!connected) {
-      if (plan.target.jupyter()) lane.upstreams.forget(plan.target.id);
-      co_await answer_failure(lane, client, plan, connected.error(), !plan.target.jupyter());
-      co_return;
+    std::unique_ptr<Stream> stream = fresh ? nullptr : lane.upstreams.take_kept(plan.target);
+    const bool reused = stream != nullptr;
+    if (!reused) {
+      auto connected = co_await lane.upstreams.connect(plan.target);
+      if (!connected) {
+        if (plan.target.jupyter()) lane.upstreams.forget(plan.target.id);
+        co_await answer_failure(lane, client, plan, connected.error(), !plan.target.jupyter());
+        co_return;
+      }
+      stream = std::move(*connected);
     }
-    Exchange exchange(lane, client, *connected->stream, plan, live);
+    Exchange exchange(lane, client, *stream, plan, live);
     auto running = exchange.run(rewrite_request(client.head, request_of(client, plan)));
     auto done = co_await std::move(running);
     if (done) {
-      if (exchange.reusable()) lane.upstreams.give_back(plan.target, std::move(connected->stream));
+      if (exchange.reusable()) lane.upstreams.give_back(plan.target, std::move(stream));
       co_return;
     }
     if (exchange.answered()) {
@@ -66,7 +71,7 @@ asio::awaitable<void> proxy_request(LaneServer& lane, Connection& client, const 
       co_return;
     }
     // A kept connection that the workspace closed just now: it has seen nothing of this request, or may see it twice (safe methods only).
-    if (connected->reused && exchange.heard_nothing() && done.error().kind == ErrorKind::closed && !fresh) continue;
+    if (reused && exchange.heard_nothing() && done.error().kind == ErrorKind::closed && !fresh) continue;
     co_await answer_failure(lane, client, plan, done.error(), false);
     co_return;
   }

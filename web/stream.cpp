@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
 #include <cerrno>
 
 namespace berth::web {
@@ -126,19 +127,15 @@ void Stream::check_deadline(Deadlines::TimePoint now) {
 }
 
 asio::awaitable<Result<void>> Stream::wait(bool to_write) {
+  if (!to_write && read_stopped_) co_return Error{ErrorKind::closed, "reading was stopped"};
   if (!closed_ && !(to_write ? write_late_ : read_late_)) {
     const auto direction = to_write ? asio::posix::stream_descriptor::wait_write : asio::posix::stream_descriptor::wait_read;
-    auto [error] = co_await descriptor_.async_wait(direction, asio::as_tuple(asio::use_awaitable));
+    auto [error] = co_await descriptor_.async_wait(direction, asio::as_tuple(asio::deferred));  // no frame of its own
     (void)error;  // cancelled or ready alike: the next try tells
   }
   if (closed_ || (!to_write && read_stopped_)) co_return Error{ErrorKind::closed, "the connection is closed"};
   if (to_write ? write_late_ : read_late_) co_return Error{ErrorKind::timeout, "the peer is too slow"};
   co_return Result<void>{};
-}
-
-asio::awaitable<Result<void>> Stream::wait_readable() {
-  if (read_stopped_) co_return Error{ErrorKind::closed, "reading was stopped"};
-  co_return co_await wait(false);
 }
 
 asio::awaitable<Result<void>> Stream::accept_tls(SSL_CTX* context, std::chrono::milliseconds limit) {
@@ -235,6 +232,14 @@ asio::awaitable<Result<std::size_t>> Stream::read_some(char* into, std::size_t s
     auto ready = co_await wait(false);
     if (!ready) co_return ready.error();
   }
+}
+
+bool Stream::write_now(std::string_view& data) {
+  if (data.empty()) return encrypted_.empty();
+  const Moved moved = try_write(data);
+  if (moved.kind != Moved::Kind::bytes) return false;  // write() finds out why
+  data.remove_prefix(moved.bytes);
+  return data.empty() && encrypted_.empty();
 }
 
 asio::awaitable<Result<void>> Stream::write(std::string_view data) {

@@ -65,11 +65,13 @@ class Stream {
   // At least one byte; 0 is the peer's end of stream (half-close: writing goes on). Errors: timeout, closed. `into` is touched only in the
   // resumption that completes the read: several streams of a lane may wait with one scratch buffer if each uses it up before its next co_await.
   boost::asio::awaitable<Result<std::size_t>> read_some(char* into, std::size_t size);
+  // What goes at once: `data` becomes the rest. True: all of it is with the socket, there is nothing for write() to do.
+  bool write_now(std::string_view& data);
   // Everything, down to the socket. The write deadline starts anew with each byte taken.
   boost::asio::awaitable<Result<void>> write(std::string_view data);
   // After a try_read() that was blocked, or when !has_more(): until the socket has more (data, end of stream or an error), without a buffer. What TLS has kept
   // of it by then is a part of a record, which only the socket can complete.
-  boost::asio::awaitable<Result<void>> wait_readable();
+  boost::asio::awaitable<Result<void>> wait_readable() { return wait(false); }
 
   // A read that has not got a byte at that time answers Error{timeout}. No deadline: Deadlines::TimePoint::max().
   void read_deadline(Deadlines::TimePoint at) { read_by_ = at; read_late_ = false; }

@@ -39,14 +39,17 @@ void Upstreams::forget(const workspaces::WorkspaceId& id) {
   std::erase_if(idle_, [&](const auto& entry) { return entry.first.id == id; });
 }
 
-asio::awaitable<Result<Upstreams::Connected>> Upstreams::connect(Target target, bool fresh) {
-  auto& kept = idle_[target];
-  while (!fresh && !kept.empty()) {
-    std::unique_ptr<Stream> stream = std::move(kept.back().stream);
-    kept.pop_back();
-    if (stream->idle_and_alive()) co_return Connected{std::move(stream), true};
+std::unique_ptr<Stream> Upstreams::take_kept(const Target& target) {
+  const auto found = idle_.find(target);
+  while (found != idle_.end() && !found->second.empty()) {  // an emptied row stays for the next one until close_unused()
+    std::unique_ptr<Stream> stream = std::move(found->second.back().stream);
+    found->second.pop_back();
+    if (stream->idle_and_alive()) return stream;
   }
-  if (kept.empty()) idle_.erase(target);
+  return nullptr;
+}
+
+asio::awaitable<Result<std::unique_ptr<Stream>>> Upstreams::connect(Target target) {
   const Started* started = ready(target.id, target.jupyter());
   if (!started) co_return Error{ErrorKind::unavailable, "the workspace is not running"};
   const std::shared_ptr<tunnels::AgentLink> link = started->link;
@@ -57,9 +60,9 @@ asio::awaitable<Result<Upstreams::Connected>> Upstreams::connect(Target target, 
     co_return Error{socket.error().kind == ErrorKind::timeout ? ErrorKind::timeout : ErrorKind::closed, what + ": " + socket.error().message};
   }
   ++lane_.counters.upstream_connects;
-  Connected connected{std::make_unique<Stream>(lane_.executor(), std::move(*socket), lane_.deadlines), false};
-  connected.stream->write_limit(lane_.limits().write);
-  co_return connected;
+  auto stream = std::make_unique<Stream>(lane_.executor(), std::move(*socket), lane_.deadlines);
+  stream->write_limit(lane_.limits().write);
+  co_return stream;
 }
 
 void Upstreams::give_back(const Target& target, std::unique_ptr<Stream> stream) {

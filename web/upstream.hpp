@@ -32,12 +32,10 @@ class Upstreams {
   // Jupyter may have gone (its socket refuses): ask again at the next request.
   void forget(const workspaces::WorkspaceId& id);
 
-  struct Connected {
-    std::unique_ptr<Stream> stream;
-    bool reused = false;  // may have been closed by the other side in this very moment
-  };
-  // ready() must have answered. `fresh`: not from the kept ones.
-  boost::asio::awaitable<Result<Connected>> connect(Target target, bool fresh);
+  // A kept connection, or nullptr. It may be closed by the other side in this very moment.
+  std::unique_ptr<Stream> take_kept(const Target& target);
+  // A new one. ready() must have answered.
+  boost::asio::awaitable<Result<std::unique_ptr<Stream>>> connect(Target target);
   void give_back(const Target& target, std::unique_ptr<Stream> stream);
 
   void close_unused(std::chrono::steady_clock::time_point now);

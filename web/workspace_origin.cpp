@@ -39,7 +39,7 @@ std::optional<Admitted> admit_to_path(LaneServer& lane, const Connection& client
   const std::string_view own = cookie_value(cookies, workspace_cookie_name(target.id));
   if (!own.empty()) {
     auto valid = lane.login_cache.check(*lane.reader, own, {target.id.user, target.id.name, {}});
-    if (valid && valid->user.name == target.id.user) return Admitted{std::move(*valid), {}};
+    if (valid && valid->user.name == target.id.user) return Admitted{std::move(valid), {}};
   }
   const std::string_view portal_cookie = cookie_value(cookies, kSessionCookie);
   const auto portal = portal_cookie.empty() ? std::nullopt : lane.services().logins.check(*lane.reader, portal_cookie);
@@ -84,8 +84,7 @@ asio::awaitable<void> serve_path(LaneServer& lane, Connection& client, Workspace
   if (!admitted) co_return co_await answer(client, std::move(refusal));
   auto planned = plan_for(lane, client, path);
   if (auto* response = std::get_if<Response>(&planned)) co_return co_await answer(client, std::move(*response));
-  ProxyPlan plan = std::get<ProxyPlan>(std::move(planned));
-  co_await serve_visit(lane, client, std::move(plan), std::move(*admitted), admit_to_path);
+  co_await serve_visit(lane, client, std::get<ProxyPlan>(planned), *admitted, admit_to_path);
 }
 
 }  // namespace

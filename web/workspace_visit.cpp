@@ -36,10 +36,9 @@ asio::awaitable<bool> is_stopped(LaneServer& lane, workspaces::WorkspaceId id) {
   co_return true;
 }
 
-// Makes sure that the workspace (and Jupyter) runs. nullopt: it does. Only its owner, opening a page, starts a workspace: an old tab that polls in
+// Makes a workspace (and Jupyter) run of which nobody knows that it does. nullopt: it does now. Only its owner, opening a page, starts a workspace: an old tab that polls in
 // the background must not undo a stop.
 asio::awaitable<std::optional<Response>> make_ready(LaneServer& lane, Connection& client, Target target, bool may_start) {
-  if (lane.upstreams.ready(target.id, target.jupyter())) co_return std::nullopt;
   if (!may_start && !lane.starts.running(target.id, target.jupyter())) {
     const bool stopped = co_await is_stopped(lane, target.id);
     const Error error{ErrorKind::unavailable, "The workspace is stopped. Its owner starts it from the portal."};
@@ -58,6 +57,24 @@ asio::awaitable<std::optional<Response>> make_ready(LaneServer& lane, Connection
   if (!outcome) co_return error_for(client.head, status_of(outcome.error().kind), "Your workspace could not be started", outcome.error());
   lane.upstreams.remember(target.id, *outcome);
   co_return std::nullopt;
+}
+
+// The row of the session list, and Jupyter's token. A Response: the workspace or the visitor's right has gone meanwhile.
+std::optional<Response> enter(LaneServer& lane, Connection& client, ProxyPlan& plan, const Admitted& admitted, Admit admit, bool was_ready,
+                              std::shared_ptr<Presences::Presence>& presence) {
+  const Started* started = lane.upstreams.ready(plan.target.id, plan.target.jupyter());
+  if (!started) return error_response(503, "unavailable", "The workspace has just stopped.");
+  if (started->jupyter) plan.token = plan.target.jupyter() ? started->jupyter->token : std::string();
+  presence = lane.presences.find_or_open(admitted.valid->session, plan.target.id, admitted.share, client.peer.label());
+  // A revocation may have come while the workspace started, or just before the row existed that it would have ended.
+  if (!was_ready || !presence->checked) {
+    Response refusal;
+    const auto again = admit(lane, client, plan.target, refusal);
+    if (!again) return refusal;
+    if (again->share != admitted.share) return not_found(client.head);
+  }
+  presence->checked = true;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -81,26 +98,20 @@ bool is_local_path(std::string_view path) {
   return path.starts_with('/') && !path.starts_with("//") && path.find_first_of(std::string_view("\r\n\\\0 ", 5)) == std::string_view::npos;
 }
 
-asio::awaitable<void> serve_visit(LaneServer& lane, Connection& client, ProxyPlan plan, Admitted admitted, Admit admit) {
-  if (foreign_origin(lane, client, plan) || from_elsewhere(client.head))
-    co_return co_await answer(client, error_response(403, "denied", "This request came from another origin."));
+// The frame of this one lives as long as a WebSocket: it has one answer, not one for each refusal.
+asio::awaitable<void> serve_visit(LaneServer& lane, Connection& client, ProxyPlan& plan, const Admitted& admitted, Admit admit) {
+  std::optional<Response> refusal;
   const bool was_ready = lane.upstreams.ready(plan.target.id, plan.target.jupyter()) != nullptr;
-  const bool may_start = is_navigation(client.head) && admitted.share.empty();
-  auto not_ready = co_await make_ready(lane, client, plan.target, may_start);
-  if (not_ready) co_return co_await answer(client, std::move(*not_ready));
-  const Started* started = lane.upstreams.ready(plan.target.id, plan.target.jupyter());
-  if (!started) co_return co_await answer(client, error_response(503, "unavailable", "The workspace has just stopped."));
-  if (started->jupyter) plan.token = plan.target.jupyter() ? started->jupyter->token : std::string();
-  const auto presence = lane.presences.find_or_open(admitted.valid.session, plan.target.id, admitted.share, client.peer.label());
-  const Presences::Use use(presence, client.stream);
-  // A revocation may have come while the workspace started, or just before the row existed that it would have ended.
-  if (!was_ready || !presence->checked) {
-    Response refusal;
-    const auto again = admit(lane, client, plan.target, refusal);
-    if (again && again->share != admitted.share) refusal = not_found(client.head);
-    if (!again || again->share != admitted.share) co_return co_await answer(client, std::move(refusal));
+  if (foreign_origin(lane, client, plan) || from_elsewhere(client.head)) {
+    refusal = error_response(403, "denied", "This request came from another origin.");
+  } else if (!was_ready) {
+    auto starting = make_ready(lane, client, plan.target, is_navigation(client.head) && admitted.share.empty());
+    refusal = co_await std::move(starting);
   }
-  presence->checked = true;
+  std::shared_ptr<Presences::Presence> presence;
+  if (!refusal) refusal = enter(lane, client, plan, admitted, admit, was_ready, presence);
+  if (refusal) co_return co_await answer(client, std::move(*refusal));
+  const Presences::Use use(presence, client.stream);
   co_await proxy_request(lane, client, plan, *presence->live);
 }
 

@@ -2,6 +2,7 @@
 // and the row of the session list under which the request counts.
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,7 +13,7 @@ namespace berth::web {
 
 // Somebody who may use a target now.
 struct Admitted {
-  auth::WebLogins::Valid valid;
+  std::shared_ptr<const auth::WebLogins::Valid> valid;
   std::string share;  // the share by which another than its owner may; empty: the owner
 };
 // nullopt: `refusal` is the answer. Asked again when a revocation may have come in between.
@@ -26,8 +27,8 @@ Response not_found(const RequestHead& head);
 // Sends an answer of our own.
 boost::asio::awaitable<void> answer(Connection& client, Response response);
 
-// Serves the request by `plan` for somebody who was admitted.
-boost::asio::awaitable<void> serve_visit(LaneServer& lane, Connection& client, ProxyPlan plan, Admitted admitted, Admit admit);
+// Serves the request by `plan`, which gets Jupyter's token here, for somebody who was admitted. Both outlive the call.
+boost::asio::awaitable<void> serve_visit(LaneServer& lane, Connection& client, ProxyPlan& plan, const Admitted& admitted, Admit admit);
 
 // A path that may follow an origin in a redirect: begins with one '/', printable, no backslash.
 bool is_local_path(std::string_view path);
