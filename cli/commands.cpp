@@ -23,7 +23,8 @@ constexpr Option kUntil{"--until", "WHEN", "before this time"};
 
 constexpr Command kCommands[] = {
     {"web", "", "print a link that logs your browser in", {}, {}, login_link, Who::user, kSsh},
-    {"approve", "", "log in the browser that shows this code", {Parameter{"CODE", "as the page shows it: BDGH-2345"}}, {}, login_approve, Who::user, kSsh},
+    {"approve", "", "log in the browser that shows this code; shows where it is, and asks", {Parameter{"CODE", "as the page shows it: BDGH-2345"}}, {kYes}, login_approve,
+     Who::user, kSsh},
     {"whoami", "", "your user, role, workspace and the key you came with", {}, {}, whoami, Who::user, kSsh},
 
     {"user", "add", "make a user", {Parameter{"USER", "a-z, then a-z, 0-9, _ and -; at most 32"}},

@@ -16,12 +16,28 @@ Outcome<> login_link(const Invocation&, const Context& context) {
   return {};
 }
 
+namespace {
+
+std::string browser_of(const json& pending) {
+  return "the browser at " + printable(text_field(pending, "address")) + " (" + printable(text_field(pending, "user_agent")) + ")";
+}
+
+}  // namespace
+
+// Where the request comes from is shown before anything is approved: somebody may have been talked into typing another's code.
 Outcome<> login_approve(const Invocation& given, const Context& context) {
+  if (!given.has("--yes")) {
+    const Outcome<json> pending = context.api.post("/ssh/approve", {{"code", given["CODE"]}, {"dry_run", true}});
+    if (!pending) return pending.error();
+    const std::string asks = browser_of(*pending) + " asks to be logged in as " + printable(text_field(*pending, "user"));
+    if (!context.streams.in_is_terminal) return usage_failure(asks + ". If it is yours, say so: with --yes, or on a terminal (ssh -t)");
+    const Outcome<> sure = confirm(given, context, asks + ".\n", "Is that your browser?");
+    if (!sure) return sure.error();
+  }
   const Outcome<json> approved = context.api.post("/ssh/approve", {{"code", given["CODE"]}});
   if (!approved) return approved.error();
   print_answer(context, *approved,
-               "Approved: the browser at " + printable(text_field(*approved, "address")) + " (" + printable(text_field(*approved, "user_agent")) +
-                   ") is now logged in as " + printable(text_field(*approved, "user")) +
+               "Approved: " + browser_of(*approved) + " is now logged in as " + printable(text_field(*approved, "user")) +
                    ".\nIf that was not you: berth web-session list, then berth web-session end ID\n");
   return {};
 }

@@ -23,14 +23,18 @@ asio::awaitable<ApiReply> post_ssh_link(ApiCall& call) {
 asio::awaitable<ApiReply> post_ssh_approve(ApiCall& call) {
   const auto code = call.text("code");
   if (!code) co_return code.error();
+  const auto dry_run = call.flag("dry_run", false);
+  if (!dry_run) co_return dry_run.error();
   auto& logins = call.lane.services().logins;
   const Result<auth::PendingLogin> pending = logins.find_code(*call.lane.reader, call.caller.actor, *code);
   if (!pending) {
     call.lane.services().audit.note_refusal(call.caller.actor, "web.approve", call.caller.actor.name, pending.error().message);
     co_return pending.error();
   }
-  auto approved = co_await logins.approve_code(call.caller.actor, *code);
-  if (!approved) co_return approved.error();
+  if (!*dry_run) {
+    auto approved = co_await logins.approve_code(call.caller.actor, *code);
+    if (!approved) co_return approved.error();
+  }
   co_return json_response({{"user", call.caller.actor.name}, {"address", pending->address}, {"user_agent", pending->user_agent}});
 }
 

@@ -88,7 +88,7 @@ def test_without_login(portal, ada):
     page.get_by_role("heading", name="Log in with your SSH key").wait_for()
     assert unquote(page.url) == f"{portal.url}/login?next=/w/ada/main/jupyter/lab"
     assert page.context.request.get(f"{portal.workspace_url}/w/ada/main/jupyter/api/status").status == 401
-    ada.ssh("box", f"berth approve {shown_code(page)}")
+    ada.ssh("box", f"berth approve --yes {shown_code(page)}")
     wait_for_lab(page)
     assert page.url.startswith(f"{portal.workspace_url}/w/ada/main/jupyter/lab")
 

@@ -33,17 +33,21 @@ def test_an_invented_link(portal, ada):
 
 
 def test_by_code(portal, ada):
-    """The page shows a code; `ssh … berth approve CODE` logs that browser in, without touching the page."""
+    """The page shows a code; `ssh -t … berth approve CODE` shows which browser asks, and logs it in when told so, without touching the page."""
     page = portal.open(codes=True)
     page.goto(portal.url)
     code = shown_code(page)
     command = page.locator(".snippet code").first.inner_text()
-    assert command == f"ssh -p {portal.box.ssh_port} localhost berth approve {code}"
-    said = ada.ssh("box", f"berth approve {code}").stdout
+    assert command == f"ssh -t -p {portal.box.ssh_port} localhost berth approve {code}"
+    unasked = ada.ssh("box", f"berth approve {code}", check=False)  # nobody can be asked: shown, and not approved
+    assert unasked.returncode == 2 and re.search(r"the browser at (127\.0\.0\.1|::1) \(.*Chrome", unasked.stderr), unasked.stderr
+    refused = ada.ssh("-tt", "box", f"berth approve {code}", input="n\n", check=False)
+    assert refused.returncode == 1 and "Chrome" in refused.stderr, refused.stderr
+    said = ada.ssh("-tt", "box", f"berth approve {code}", input="y\n").stdout
     assert "ada" in said and "Chrome" in said
     page.get_by_role("heading", name="Workspaces").wait_for()
     assert page.locator(".who .name").inner_text() == "ada"
-    again = ada.ssh("box", f"berth approve {code}", check=False)
+    again = ada.ssh("box", f"berth approve --yes {code}", check=False)
     assert again.returncode != 0
 
 
@@ -54,7 +58,7 @@ def test_an_approved_code_is_of_one_browser(portal, ada):
     other.goto("/login")
     code, other_code = shown_code(one), shown_code(other)
     assert code != other_code
-    ada.ssh("box", f"berth approve {code}")
+    ada.ssh("box", f"berth approve --yes {code}")
     one.get_by_role("heading", name="Workspaces").wait_for()
     assert fetch(other, "/api/v1/me") == 401
     assert other.locator(".code strong").inner_text() == other_code
@@ -72,7 +76,7 @@ def test_back_to_where_one_was(portal, ada):
     page.goto(f"{portal.url}/keys")
     code = shown_code(page)
     assert page.url == f"{portal.url}/login?next=%2Fkeys"
-    ada.ssh("box", f"berth approve {code}")
+    ada.ssh("box", f"berth approve --yes {code}")
     page.get_by_role("heading", name="My keys").wait_for()
     assert page.url == f"{portal.url}/keys"
 
@@ -81,7 +85,7 @@ def test_no_way_to_other_sites(portal, ada):
     """?next= leads to this site only."""
     page = portal.open(codes=True)
     page.goto(f"{portal.url}/login?next=//evil.example/")
-    ada.ssh("box", f"berth approve {shown_code(page)}")
+    ada.ssh("box", f"berth approve --yes {shown_code(page)}")
     page.get_by_role("heading", name="Workspaces").wait_for()
     assert page.url == f"{portal.url}/"
 

@@ -111,9 +111,16 @@ TEST_F(OverSsh, LogsABrowserIn) {
   answers["POST /ssh/link"] = answered(200, R"({"url":"https://box:8443/login#token=abc","expires_in_s":60})");
   EXPECT_EQ(over_ssh(ada, {"web"}).out, "Open this link within a minute (it works once):\nhttps://box:8443/login#token=abc\n");
   answers["POST /ssh/approve"] = answered(200, R"({"user":"ada","address":"192.0.2.7","user_agent":"Fire\u001bfox"})");
-  const Ran approved = over_ssh(ada, {"approve", "BDGH-2345"});
+  const auto asked_only = [&] { return nlohmann::json::parse(server.seen().back().body).value("dry_run", false); };
+  const Ran nobody = over_ssh(ada, {"approve", "BDGH-2345"});  // shown, and nothing more
+  EXPECT_EQ(nobody.code, 2);
+  EXPECT_NE(nobody.err.find("192.0.2.7"), std::string::npos);
+  EXPECT_EQ(nobody.err.find('\x1b'), std::string::npos);
+  EXPECT_TRUE(asked_only());
+  const Ran approved = over_ssh(ada, {"approve", "BDGH-2345", "--yes"});
   EXPECT_NE(approved.out.find("192.0.2.7"), std::string::npos);
   EXPECT_EQ(approved.out.find('\x1b'), std::string::npos);
+  EXPECT_FALSE(asked_only());
 }
 
 TEST(CommandNamed, NamesWithoutWhatWasTyped) {

@@ -82,7 +82,7 @@ const changed = (...topics) => streams.forEach((stream) => stream.write(`event: 
 const ROUTES = [
   ['GET', 'me', (s) => ({ user: { name: 'ada', role: s.role }, csrf: 'mock', session: s.webSessions[0], ssh_host: 'gpu-box.example.org', ssh_port: 2222, workspace_origin: '', sharing: true, version: '0.1.0' })],
   ['POST', 'login/link', (s, { body }) => { if (body.token !== 'demo') throw new Refusal(401, 'denied', 'This link has been used or has run out.'); s.loggedIn = true; return { user: 'ada' }; }],
-  ['POST', 'login/code', (s) => { s.askedAt = Date.now(); return { code: 'BDGH-2345', expires_in_s: 300, command: 'ssh -p 2222 gpu-box.example.org berth approve BDGH-2345' }; }],
+  ['POST', 'login/code', (s) => { s.askedAt = Date.now(); return { code: 'BDGH-2345', expires_in_s: 300, command: 'ssh -t -p 2222 gpu-box.example.org berth approve BDGH-2345' }; }],
   ['GET', 'login/code', (s) => { const ok = Date.now() - s.askedAt > 8000 && process.env.BERTH_MOCK_NO_APPROVAL === undefined; if (ok) s.loggedIn = true; return ok ? { state: 'approved', user: 'ada' } : { state: 'pending' }; }],
   ['POST', 'logout', (s) => { s.loggedIn = false; return {}; }],
   ['GET', 'web-sessions', (s) => items(s.webSessions)],

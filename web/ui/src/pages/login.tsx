@@ -118,7 +118,7 @@ function CodeLogin({ arrived }: { arrived: () => Promise<void> }) {
           <hr />
           <h2>{t.login.otherTitle}</h2>
           <p>{t.login.other}</p>
-          <Snippet text={code.command.replace(/berth approve .*$/, 'berth web')} label={t.login.otherTitle} />
+          <Snippet text={code.command.replace('ssh -t ', 'ssh ').replace(/berth approve .*$/, 'berth web')} label={t.login.otherTitle} />
         </>
       )}
     </>
