@@ -78,13 +78,15 @@ def test_first_load_is_small(portal, box):
 
 
 def test_connect_block(portal, box, ada, tmp_path):
-    """The entry for ~/.ssh/config that Connect shows works: `ssh berth` gets into the workspace; VS Code is opened by the same name."""
+    """The entry for ~/.ssh/config that Connect shows works, and its lines for known_hosts are the server's: `ssh berth` gets into the workspace; VS Code is opened by
+    the same name."""
     page = portal.log_in(ada)
     page.get_by_role("navigation").get_by_role("link", name="Connect").click()
     assert page.get_by_role("link", name="Open in VS Code").get_attribute("href") == "vscode://vscode-remote/ssh-remote+berth/home/ada"
     entry = page.get_by_label("~/.ssh/config", exact=True).inner_text()
+    (tmp_path / "known").write_text(page.get_by_label("~/.ssh/known_hosts", exact=True).inner_text() + "\n")
     config = tmp_path / "config"
-    config.write_text(entry.rstrip("\n") + f"\n    IdentityFile {ada.key}\n    StrictHostKeyChecking accept-new\n    UserKnownHostsFile {tmp_path}/known\n    BatchMode yes\n")
+    config.write_text(entry.rstrip("\n") + f"\n    IdentityFile {ada.key}\n    StrictHostKeyChecking yes\n    UserKnownHostsFile {tmp_path}/known\n    BatchMode yes\n")
     ada.config = config
     try:
         assert ada.ssh("berth", "id -un").stdout == "ada\n"

@@ -105,6 +105,31 @@ def test_search_and_end(portal, ada):
     wait_until(lambda: "$" in screen(page) and "needle-200" not in screen(page), "a new shell", timeout=60)
 
 
+def test_copy_and_links(portal, ada):
+    """What is selected is copied; an address that was printed opens apart, with no way back to this page."""
+    page = open_terminal(portal, ada)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=portal.url)
+
+    def place(text):  # of the line that begins so; the screen's own layers lie above its rows
+        until_shown(page, text)
+        box = page.locator(".xterm-rows > div").filter(has_text=re.compile(f"^{re.escape(text)}")).last.bounding_box()
+        return box["x"] + 40, box["y"] + box["height"] / 2
+
+    type_line(page, "printf 'copy-%s\\n' me-42")
+    page.mouse.dblclick(*place("copy-me-42"))
+    page.get_by_role("button", name="Copy").click()
+    wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == "copy-me-42", "the word is in the clipboard")
+    address = f"{portal.url}/healthz"
+    page.locator(".xterm-helper-textarea").focus()
+    type_line(page, f"printf '%s{address[5:]}\\n' https")
+    link = place(address)
+    page.mouse.move(*link)
+    with page.context.expect_page() as opened:
+        page.mouse.click(*link)
+    opened.value.wait_for_url(address)
+    assert opened.value.evaluate("window.opener") is None
+
+
 def test_the_keyboard_gets_out(portal, ada):
     """Ctrl+Shift+F6 hands the keyboard from the terminal back to the page."""
     page = open_terminal(portal, ada)

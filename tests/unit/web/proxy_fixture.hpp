@@ -38,4 +38,15 @@ class Proxy : public WebTest {
   std::string cookie;
 };
 
+// One that waits for nobody.
+class ImpatientProxy : public Proxy {
+ protected:
+  static WebLimits limits() {
+    WebLimits limits = test_limits();
+    limits.upstream_head = limits.half_open = std::chrono::milliseconds(150);
+    return limits;
+  }
+  ImpatientProxy() : Proxy(limits()) {}
+};
+
 }  // namespace berth::web

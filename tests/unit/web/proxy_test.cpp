@@ -1,4 +1,4 @@
-// The workspace origin: who gets in, and what passes between browser and workspace.
+// What passes between browser and workspace: one request and its answer.
 #include <sys/socket.h>
 
 #include <atomic>
@@ -7,53 +7,6 @@
 
 namespace berth::web {
 namespace {
-
-TEST_F(Proxy, CrossesOverWithAOneTimeCode) {
-  const Answer away = get("/w/ada/main/jupyter/lab?x=1&y=2", cookie_line(ada));
-  EXPECT_EQ(away.status, 302);
-  const std::string location = away.field("Location");
-  EXPECT_EQ(location.find(workspace_origin() + "/berth-cross?code="), 0u) << location;
-  const std::string link = location.substr(workspace_origin().size());
-  const Answer there = get_workspace(link, cookie_line(ada));
-  EXPECT_EQ(there.status, 302);
-  EXPECT_EQ(there.field("Location"), "/w/ada/main/jupyter/lab?x=1&y=2");
-  EXPECT_EQ(there.field("Set-Cookie").find("__Host-berth-w-ada.main="), 0u);
-  EXPECT_NE(there.field("Set-Cookie").find("; Secure; HttpOnly; SameSite=Lax"), std::string::npos);
-  EXPECT_EQ(get_workspace(link, cookie_line(ada)).status, 403);  // once
-}
-
-TEST_F(Proxy, ACodeWorksOnlyInTheBrowserThatMadeIt) {
-  const Login bob = login("bob");
-  const std::string location = get("/w/ada/main/", cookie_line(ada)).field("Location");
-  EXPECT_EQ(get_workspace(location.substr(workspace_origin().size()), cookie_line(bob)).status, 403);
-  const std::string other = get("/w/ada/main/", cookie_line(ada)).field("Location");
-  EXPECT_EQ(get_workspace(other.substr(workspace_origin().size())).status, 403);
-}
-
-TEST_F(Proxy, ACodeLeadsNowhereElse) {
-  for (const std::string to : {"https%3A%2F%2Fevil.example%2F", "%2F%2Fevil.example%2F", "%2Fw%2Fbob%2Fmain%2F", "%2Fw%2Fada%2Fother%2F", "%2Fw%2Fada%2Fmain%2F%0d%0aSet-Cookie:x",
-                               "%2Fw%2Fada%2Fmain%5c..%5c", "%2F"}) {
-    const std::string location = get("/w/ada/main/", cookie_line(ada)).field("Location");
-    const std::string code = location.substr(workspace_origin().size(), location.find("&to=") - workspace_origin().size());
-    const Answer answer = get_workspace(code + "&to=" + to, cookie_line(ada));
-    EXPECT_EQ(answer.status, 400) << to;
-    EXPECT_TRUE(answer.field("Set-Cookie").empty());
-  }
-}
-
-TEST_F(Proxy, AnothersPathDoesNotExist) {
-  add_user("bob");
-  for (const std::string user : {"bob", "nobody"}) {
-    EXPECT_EQ(get("/w/" + user + "/main/jupyter/lab", cookie_line(ada)).status, 404);
-    EXPECT_EQ(get_workspace("/w/" + user + "/main/jupyter/lab", headers() + "").status, 401);                                  // who are you?
-    EXPECT_EQ(get_workspace("/w/" + user + "/main/jupyter/lab", "Cookie: __Host-berth=" + ada.cookie + "; " + cookie + "\r\n").status, 404);
-    EXPECT_EQ(get_workspace("/w/" + user + "/main/", "Cookie: __Host-berth=" + ada.cookie + "; __Host-berth-w-" + user + ".main=" + cookie.substr(cookie.find('=') + 1) + "\r\n").status, 404);
-  }
-  EXPECT_EQ(get_workspace("/w/ada/other/port/1/", headers()).status, 401);  // a cookie is for one workspace
-  EXPECT_EQ(get("/w/ada/main/").field("Location"), "/login?next=/w/ada/main/");
-  const Answer back = get_workspace("/w/ada/main/jupyter/lab?a=b", "Accept: text/html\r\n");
-  EXPECT_EQ(back.field("Location"), portal_origin() + "/w/ada/main/jupyter/lab?a=b");
-}
 
 TEST_F(Proxy, PassesRequestAndAnswer) {
   Wire browser = workspaces();
@@ -310,177 +263,11 @@ TEST_F(Proxy, JupyterGetsItsTokenAndTheWholePath) {
   EXPECT_EQ(get_workspace("/w/ada/main/", headers()).field("Location"), "/w/ada/main/jupyter/lab");
 }
 
-TEST_F(Proxy, ShowsProgressThenTurnsIntoTheApplication) {
-  fake.start_takes = std::chrono::milliseconds(2'000);
-  const Answer page = get_workspace(path("/"), headers("Accept: text/html\r\n"));
-  EXPECT_EQ(page.status, 200);
-  EXPECT_NE(page.body.find("http-equiv=\"refresh\""), std::string::npos);
-  EXPECT_NE(page.body.find("Starting &lt;your&gt; workspace"), std::string::npos) << page.body;
-  EXPECT_EQ(page.field("Content-Security-Policy").find("script"), std::string::npos);
-  Wire browser = workspaces();
-  send(browser, "GET", "/", "Accept: text/html\r\n");
-  Wire inside = app.accept();
-  inside.receive_until("\r\n\r\n");
-  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\napp");
-  EXPECT_EQ(browser.answer().body, "app");
-  EXPECT_EQ(fake.starts, 1);
-}
-
-TEST_F(Proxy, AFailedStartSaysWhy) {
-  fake.start_failure = "no room for another workspace\nlog: <b>disk full</b>";
-  const Answer page = get_workspace(path("/"), headers("Accept: text/html\r\n"));
-  EXPECT_EQ(page.status, 503);
-  EXPECT_NE(page.body.find("log: &lt;b&gt;disk full"), std::string::npos) << page.body;
-  EXPECT_EQ(page.body.find("refresh"), std::string::npos);
-}
-
-TEST_F(Proxy, OnlyAPersonStartsAStoppedWorkspace) {
-  fake.running = false;
-  EXPECT_EQ(get_workspace(path("/api/poll"), headers("Accept: */*\r\n")).status, 503);
-  EXPECT_EQ(fake.starts, 0);
-}
-
-TEST_F(Proxy, ForeignOriginsChangeNothing) {
-  for (const std::string& origin : std::vector<std::string>{"https://evil.example", "null", portal_origin()}) {
-    Wire browser = workspaces();
-    send(browser, "POST", "/", "Origin: " + origin + "\r\n");
-    EXPECT_EQ(browser.answer().status, 403) << origin;
-    browser.send(request("GET", path("/ws"), websocket(origin)));
-    EXPECT_EQ(browser.answer().status, 403) << origin;
-  }
-  EXPECT_FALSE(app.somebody_waits());
-}
-
-TEST_F(Proxy, WebSocketsPassBothWaysAndHalfClose) {
-  auto [browser, inside] = open_websocket();
-  for (int i = 0; i < 5; ++i) {
-    browser.send("ping" + std::to_string(i));
-    EXPECT_EQ(inside.receive_exactly(5), "ping" + std::to_string(i));
-    inside.send("pong" + std::to_string(i));
-    EXPECT_EQ(browser.receive_exactly(5), "pong" + std::to_string(i));
-  }
-  browser.finish_sending();
-  EXPECT_TRUE(inside.ended());
-  inside.send("last words");
-  inside.finish_sending();
-  EXPECT_EQ(browser.receive_all(), "last words");
-}
-
-TEST_F(Proxy, WebSocketsAreListedAndEndWithTheKey) {
-  auto [browser, inside] = open_websocket();
-  const auto live = sessions->live();
-  ASSERT_EQ(live.size(), 1u);
-  EXPECT_EQ(live[0].kind, "web");
-  EXPECT_EQ(live[0].user, "ada");
-  EXPECT_EQ(live[0].workspace, "main");
-  EXPECT_EQ(live[0].key_fingerprint, ada.key);
-  std::string encoded;
-  for (const char c : ada.key) encoded += c == '/' ? "%2F" : c == '+' ? "%2B" : std::string(1, c);
-  const auto begun = std::chrono::steady_clock::now();
-  EXPECT_EQ(admin_call("DELETE", "/api/v1/keys/" + encoded).json()["ended_sessions"], 1);
-  EXPECT_EQ(browser.receive_all(), "");
-  EXPECT_EQ(inside.receive_all(), "");
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
-  EXPECT_EQ(get_workspace(path("/"), headers()).status, 401);
-}
-
-TEST_F(Proxy, WebSocketsEndWithTheLoginAndTheAccount) {
-  {
-    auto [browser, inside] = open_websocket();
-    EXPECT_EQ(change("POST", "/api/v1/logout", ada).status, 200);
-    EXPECT_EQ(browser.receive_all(), "");
-  }
-  ada = login("ada2");
-  cookie = cross(ada);
-  Wire browser = workspaces();
-  browser.send(request("GET", "/w/ada2/main/port/" + std::to_string(app.port()) + "/", websocket("http://127.0.0.1")));
-  Wire inside = app.accept();
-  inside.receive_until("\r\n\r\n");
-  inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-  EXPECT_EQ(browser.answer().status, 101);
-  EXPECT_EQ(admin_call("PATCH", "/api/v1/users/ada2", R"({"disabled":true})").status, 200);
-  EXPECT_EQ(browser.receive_all(), "");
-}
-
-// What was found good is remembered for a moment: not beyond the end of its key, nor of its time.
-TEST_F(Proxy, ACookieThatWasGoodIsNotGoodAfterItsEnd) {
-  Wire browser = workspaces();
-  send(browser, "GET", "/");
-  Wire inside = app.accept();
-  for (int i = 0; i < 2; ++i) {
-    if (i == 1) send(browser, "GET", "/");
-    inside.receive_until("\r\n\r\n");
-    inside.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    ASSERT_EQ(browser.answer().status, 200);
-  }
-  ASSERT_TRUE(run_coroutine(directory->revoke_key({"admin-socket", auth::Role::admin, "unix", ""}, ada.key)).has_value());
-  Wire again = workspaces();
-  send(again, "GET", "/");
-  EXPECT_EQ(again.answer().status, 401);
-}
-
-TEST_F(Proxy, ACookieThatWasGoodRunsOut) {
-  Wire browser = workspaces();
-  send(browser, "GET", "/");
-  Wire inside = app.accept();
-  inside.receive_until("\r\n\r\n");
-  inside.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-  ASSERT_EQ(browser.answer().status, 200);
-  clock.advance(std::chrono::hours(13));
-  Wire again = workspaces();
-  send(again, "GET", "/");
-  EXPECT_EQ(again.answer().status, 401);
-}
-
-TEST_F(Proxy, WebSocketsEndWhenTheLoginRunsOut) {
-  auto [browser, inside] = open_websocket();
-  clock.advance(std::chrono::hours(13));
-  EXPECT_EQ(browser.receive_all(), "");
-  EXPECT_EQ(inside.receive_all(), "");
-}
-
-TEST_F(Proxy, EndingTheRowEndsTheBrowserLogin) {
-  auto [browser, inside] = open_websocket();
-  const std::string id = sessions->live()[0].id;
-  EXPECT_EQ(change("DELETE", "/api/v1/sessions/" + id, ada).json()["ended"], 1);
-  EXPECT_EQ(browser.receive_all(), "");
-  for (int i = 0; i < 100 && get("/api/v1/me", cookie_line(ada)).status != 401; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_EQ(get("/api/v1/me", cookie_line(ada)).status, 401);
-}
-
-TEST_F(Proxy, StoppingEndsWebSockets) {
-  auto [browser, inside] = open_websocket();
-  stop(std::chrono::milliseconds(50));
-  EXPECT_EQ(browser.receive_all(), "");
-  EXPECT_EQ(inside.receive_all(), "");
-}
-
-class ImpatientProxy : public Proxy {
- protected:
-  static WebLimits limits() {
-    WebLimits limits = test_limits();
-    limits.upstream_head = limits.half_open = std::chrono::milliseconds(150);
-    return limits;
-  }
-  ImpatientProxy() : Proxy(limits()) {}
-};
-
 TEST_F(ImpatientProxy, ASilentServerIs504) {
   Wire browser = workspaces();
   send(browser, "GET", "/slow");
   Wire inside = app.accept();
   EXPECT_EQ(browser.answer().status, 504);
-}
-
-TEST_F(ImpatientProxy, AHalfClosedWebSocketEndsWhenTheOtherSideIsSilent) {
-  auto [browser, inside] = open_websocket();
-  browser.finish_sending();
-  EXPECT_TRUE(inside.ended());
-  EXPECT_EQ(browser.receive_all(), "");
-  auto [other, server_side] = open_websocket();
-  server_side.finish_sending();
-  EXPECT_TRUE(other.ended());
-  EXPECT_EQ(server_side.receive_all(), "");
 }
 
 }  // namespace
