@@ -5,7 +5,7 @@ import re
 import pytest
 
 from berthbox import wait_until
-from portal import DESKTOP, DOMAIN, PHONE, faults, fetch, shoot, wait_for_lab
+from portal import DESKTOP, DOMAIN, PHONE, faults, fetch, fetch_json, shoot, wait_for_lab
 
 # What people run: absolute paths, cookies, XSRF tokens, a WebSocket that compares Origin with Host (tornado's default).
 APP = r'''
@@ -101,11 +101,11 @@ def test_cookies_stay_where_they_are(portal, page, apps):
     """Berth's cookies reach no application, an application's reach neither Berth nor another application, and all are host-only."""
     first = open_app(portal, page, apps[0])
     first.evaluate(f"document.cookie = '__Host-berth=x; Secure; Path=/; Domain={DOMAIN}'; document.cookie = 'up=1; Domain=localhost; Path=/'")
-    seen = first.evaluate("fetch('/seen').then((r) => r.json())")
+    seen = fetch_json(first, "/seen")
     assert "visits=" in seen["Cookie"] and "__Host" not in seen["Cookie"]
     assert seen["X-Forwarded-Host"] == portal.origin(apps[0]).removeprefix("https://") and seen["Host"] == f"localhost:{apps[0]}"
     second = open_app(portal, page, apps[1])
-    seen = second.evaluate("fetch('/seen').then((r) => r.json())")
+    seen = fetch_json(second, "/seen")
     assert "visits=1" in seen["Cookie"] and f"wide{apps[0]}=" not in seen["Cookie"] and "up=" not in seen["Cookie"]
     all_cookies = page.context.cookies()
     assert all_cookies and not any(cookie["domain"].startswith(".") for cookie in all_cookies), all_cookies

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal import cookie_header, cookies, fetch, wait_for_lab
+from portal import cookie_header, cookies, fetch, fetch_json, wait_for_lab
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def page(portal, ada):
 
 
 def csrf(page):
-    return page.evaluate("fetch('/api/v1/me').then((r) => r.json()).then((me) => me.csrf)")
+    return fetch_json(page, "/api/v1/me")["csrf"]
 
 
 def test_csrf_token(portal, page):

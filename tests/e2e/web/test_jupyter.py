@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from berthbox import fingerprint, make_key, wait_until
-from portal import INSECURE, cookie_header, enter, fetch, run_async, shoot, shown_code, wait_for_lab
+from portal import INSECURE, cookie_header, enter, fetch, fetch_json, run_async, shoot, shown_code, wait_for_lab
 
 def open_lab(portal, page):
     """Clicks Open Jupyter on Home; answers the tab that shows JupyterLab."""
@@ -192,7 +192,7 @@ def test_ending_the_web_session_by_ssh_closes_websockets(portal, ada):
     """`ssh … berth web-session end ID` cuts off that browser's WebSockets too."""
     page = portal.log_in(ada)
     lab = open_lab(portal, page)
-    mine = page.evaluate("fetch('/api/v1/me').then((r) => r.json()).then((me) => me.session.id)")
+    mine = fetch_json(page, "/api/v1/me")["session"]["id"]
     with socket_ends(lab):
         ada.ssh("box", f"berth web-session end {mine}")
     assert fetch(lab, "/w/ada/main/jupyter/api/status") == 401
