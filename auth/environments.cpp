@@ -93,6 +93,13 @@ std::vector<Environment> Environments::list(SQLite::Database& reader, std::strin
   return all;
 }
 
+std::map<std::string, std::int64_t> Environments::count_by_verification(SQLite::Database& reader) const {
+  SQLite::Statement row = query(reader, "SELECT r.verified, count(*) FROM environments e JOIN environment_revisions r ON r.environment_id = e.id AND r.number = e.revision GROUP BY r.verified");
+  std::map<std::string, std::int64_t> counts;
+  while (row.executeStep()) counts[text_in(row, 0)] += row.getColumn(1).getInt64();
+  return counts;
+}
+
 std::optional<Environment> Environments::find(SQLite::Database& reader, std::string_view owner, std::string_view name, std::string_view viewer) const {
   const std::string sql = std::string(kColumns) + "WHERE coalesce(u.name, 'team') = ?2 AND e.name = ?3";
   SQLite::Statement row = query(reader, sql.c_str(), viewer, owner, name);

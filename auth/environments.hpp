@@ -3,6 +3,7 @@
 #pragma once
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,6 +72,8 @@ class Environments {
 
   // Of one user with the team's, of the team alone (kTeam), or of all (empty).
   std::vector<Environment> list(SQLite::Database& reader, std::string_view user) const;
+  // How many there are by what their current revision's verification came to ("": not verified yet).
+  std::map<std::string, std::int64_t> count_by_verification(SQLite::Database& reader) const;
   // `viewer`: whose default is meant; empty: the owner's.
   std::optional<Environment> find(SQLite::Database& reader, std::string_view owner, std::string_view name, std::string_view viewer = {}) const;
   std::vector<EnvironmentRevision> revisions(SQLite::Database& reader, std::int64_t environment) const;  // newest first

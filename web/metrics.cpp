@@ -74,11 +74,11 @@ void append_workspaces(std::string& out, const std::vector<workspaces::Workspace
   }
 }
 
-void append_environments(std::string& out, const std::vector<auth::Environment>& all) {
+void append_environments(std::string& out, const std::map<std::string, std::int64_t>& counts) {
   append_head(out, "berth_environments", "gauge", "Conda environments by what came out when their current revision was last built again (never: not yet).");
   for (const char* result : {"", "ok", "changed", "failed"}) {
-    const auto count = std::count_if(all.begin(), all.end(), [result](const auto& environment) { return environment.verification.result == result; });
-    out += fmt::format("berth_environments{{verified=\"{}\"}} {}\n", *result == '\0' ? "never" : result, count);
+    const auto found = counts.find(result);
+    out += fmt::format("berth_environments{{verified=\"{}\"}} {}\n", *result == '\0' ? "never" : result, found == counts.end() ? 0 : found->second);
   }
 }
 
@@ -101,7 +101,7 @@ boost::asio::awaitable<std::string> metrics_text(LaneServer& asked) {
   append_histograms(out, shared);
   append_sessions(out, shared.services.sessions.totals());
   if (workspaces) append_workspaces(out, *workspaces);
-  if (shared.services.environments != nullptr) append_environments(out, shared.services.environments->rows().list(*asked.reader, ""));
+  if (shared.services.environments != nullptr) append_environments(out, shared.services.environments->rows().count_by_verification(*asked.reader));
   append_head(out, "berth_event_streams", "gauge", "Pages that listen for changes.");
   out += fmt::format("berth_event_streams {}\n", shared.events->count());
   if (shared.services.more_metrics) out += shared.services.more_metrics();

@@ -10,15 +10,11 @@
 namespace berth::workspaces {
 namespace asio = boost::asio;
 using nlohmann::json;
-using std::chrono::seconds;
 
 namespace {
 
 constexpr std::size_t kEventsKept = 500, kPlansKept = 200;
-constexpr seconds kSilence{60};  // of a keeper that works: it gives a sign of life every 10 s
 constexpr std::chrono::hours kPlanLives{1};
-
-Result<json> as_result(json value) { return Result<json>(boost::system::in_place_value, std::move(value)); }
 
 // An event of the builder as the API shows it; null for what is none of ours.
 json shown(const json& message) {
@@ -208,81 +204,6 @@ asio::awaitable<EnvBuilds::Outcome> EnvBuilds::plan(Request request, Events even
     plans_[id] = std::move(plan);
   }
   co_return as_result(std::move(shown_plan));
-}
-
-asio::awaitable<EnvBuilds::Outcome> EnvBuilds::install(auth::Actor actor, Request request, Events events) {
-  const auto found = plans_.find(request.plan);
-  // Another's plan does not exist.
-  if (found == plans_.end() || found->second.user != request.user || found->second.name != request.name || found->second.expires_at < clock_.now()) {
-    co_return Error{ErrorKind::not_found, "this plan is no longer known: solve again"};
-  }
-  const Plan plan = found->second;
-  json ask = {{"do", "build"}, {"user", request.builder}, {"owner", plan.user}, {"action", "install"}, {"lock", plan.lock}};
-  auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
-  if (answer.has_error()) co_return answer.error();
-  auth::EnvironmentRevision revision;
-  revision.yaml = plan.yaml;
-  revision.lock = plan.lock;
-  revision.lock_hash = plan.lock_hash;
-  revision.tree_hash = text_of(*answer, "tree_hash");
-  revision.packages = plan.packages;
-  revision.size_bytes = number_of(*answer, "size_bytes");
-  const auto added = co_await rows_.add_revision(std::move(actor), plan.user, plan.name, std::move(revision));
-  if (added.has_error()) co_return added.error();
-  plans_.erase(request.plan);
-  const auto applied = co_await apply(plan.user);
-  if (applied.has_error()) co_return applied.error();
-  log_info("environment.installed", {{"user", plan.user}, {"name", plan.name}, {"lock_hash", plan.lock_hash}});
-  co_return as_result(json::object());
-}
-
-asio::awaitable<EnvBuilds::Outcome> EnvBuilds::share(auth::Actor actor, Request request, Events events) {
-  if (rows_.find(*reader_, auth::kTeam, request.name)) co_return Error{ErrorKind::conflict, "the team has an environment '" + request.name + "' already"};
-  const auto revision = current(request.user, request.name);
-  if (!revision) co_return Error{ErrorKind::not_found, "there is no such environment"};
-  json ask = {{"do", "build"}, {"user", request.builder}, {"owner", auth::kTeam}, {"action", "install"}, {"lock", revision->lock}};
-  auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
-  if (answer.has_error()) co_return answer.error();
-  auth::EnvironmentRevision built = *revision;
-  built.tree_hash = text_of(*answer, "tree_hash");
-  built.size_bytes = number_of(*answer, "size_bytes");
-  const auto shared = co_await rows_.share(std::move(actor), request.user, request.name, std::move(built));
-  if (shared.has_error()) co_return shared.error();
-  const std::vector<std::string> owners{std::string(auth::kTeam), request.user};
-  for (const std::string& owner : owners) {
-    const auto applied = co_await apply(owner);
-    if (applied.has_error()) co_return applied.error();
-  }
-  (void)co_await collect(request.user);
-  co_return as_result(json::object());
-}
-
-asio::awaitable<EnvBuilds::Outcome> EnvBuilds::rollback(auth::Actor actor, Request request, Events events) {
-  const auto environment = rows_.find(*reader_, request.user, request.name);
-  if (!environment) co_return Error{ErrorKind::not_found, "there is no such environment"};
-  const std::int64_t before = environment->revision;
-  auto changed = co_await rows_.make_current(actor, request.user, request.name, request.revision);
-  if (changed.has_error()) co_return changed.error();
-  auto applied = co_await apply(request.user);
-  if (applied.has_error() && applied.error().kind == ErrorKind::not_found) {
-    // Its files were lost or collected: they are made again from the lock.
-    const auto revision = current(request.user, request.name);
-    json ask = {{"do", "build"}, {"user", request.builder}, {"owner", request.user}, {"action", "install"}, {"lock", revision ? revision->lock : ""}};
-    auto answer = co_await keeper_->ask(std::move(ask), kSilence, std::move(events));
-    applied = answer.has_error() ? Result<void>(answer.error()) : Result<void>();
-    if (applied.has_value() && revision && revision->tree_hash.empty()) {
-      auth::EnvironmentRevision built;
-      built.tree_hash = text_of(*answer, "tree_hash");
-      built.size_bytes = number_of(*answer, "size_bytes");
-      applied = co_await rows_.set_built(request.user, request.name, revision->number, std::move(built));
-    }
-    if (applied.has_value()) applied = co_await apply(request.user);
-  }
-  if (applied.has_error()) {
-    (void)co_await rows_.make_current(actor, request.user, request.name, before);
-    co_return applied.error();
-  }
-  co_return as_result(json::object());
 }
 
 asio::awaitable<EnvBuilds::Outcome> EnvBuilds::collect(std::string user) {

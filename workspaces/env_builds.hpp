@@ -72,6 +72,7 @@ class EnvBuilds {
     std::int64_t packages = 0;
     Timestamp expires_at{};
   };
+  static constexpr std::chrono::seconds kSilence{60};  // of a keeper that works: it gives a sign of life every 10 s
   using Outcome = Result<nlohmann::json>;
   using Events = std::function<void(const nlohmann::json& message)>;
   boost::asio::awaitable<void> run(Lane* lane, std::shared_ptr<Job> job, auth::Actor actor, Request request);
@@ -84,6 +85,8 @@ class EnvBuilds {
   boost::asio::awaitable<Outcome> share(auth::Actor actor, Request request, Events events);
   boost::asio::awaitable<Outcome> change(auth::Actor actor, Request request);
   boost::asio::awaitable<Outcome> rollback(auth::Actor actor, Request request, Events events);
+  boost::asio::awaitable<Result<auth::EnvironmentRevision>> build_files(std::string builder, std::string owner, auth::EnvironmentRevision revision, Events events);
+  boost::asio::awaitable<Result<void>> build_current(Request request, Events events);
   boost::asio::awaitable<Outcome> collect(std::string user);
   boost::asio::awaitable<Outcome> used(std::string owner);
   boost::asio::awaitable<void> verify_in_turn();
@@ -92,6 +95,7 @@ class EnvBuilds {
   // Tells the keeper which revisions of the owner are current, and what a user begins in.
   boost::asio::awaitable<Result<void>> apply(std::string owner);
   boost::asio::awaitable<void> apply_all();
+  static Outcome as_result(nlohmann::json value) { return Outcome(boost::system::in_place_value, std::move(value)); }
   std::optional<auth::EnvironmentRevision> current(const std::string& user, const std::string& name);
 
   Lanes& lanes_;

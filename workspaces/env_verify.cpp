@@ -11,10 +11,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::chrono::milliseconds kSilence{60'000}, kLookEvery{60'000};
+constexpr std::chrono::milliseconds kLookEvery{60'000};
 constexpr std::size_t kPathsKept = 20;
-
-Result<json> as_result(json value) { return Result<json>(boost::system::in_place_value, std::move(value)); }
 
 // "changed lib/x, missing bin/y": the first of them.
 std::string drift_text(const json& result) {
