@@ -22,10 +22,18 @@ asio::awaitable<std::string> PodmanEngine::image_glibc(std::string image) {
   utsname machine{};
   ::uname(&machine);
   std::string version;
-  for (const std::string& place : {"/usr/lib/" + std::string(machine.machine) + "-linux-gnu", std::string("/usr/lib64"), std::string("/lib64"), std::string("/usr/lib"), std::string("/lib")}) {
-    const auto archive = co_await api_.call(verb::get, "/containers/" + name + "/archive?path=" + url_encode(place + "/libc.so.6"));
-    if (archive.has_error() || !archive->ok() || !archive->body.is_string()) continue;
-    version = glibc_version_in(archive->body.get_ref<const std::string&>());
+  const std::string triplet = std::string(machine.machine) + "-linux-gnu";
+  for (const std::string& place : {"/usr/lib/" + triplet, "/lib/" + triplet, std::string("/usr/lib64"), std::string("/lib64"), std::string("/usr/lib"), std::string("/lib")}) {
+    std::string file = place + "/libc.so.6";
+    // Up to 2.33 that is a link to libc-2.31.so and the like.
+    for (int links = 0; version.empty() && !file.empty() && links < 3; ++links) {
+      const auto archive = co_await api_.call(verb::get, "/containers/" + name + "/archive?path=" + url_encode(file));
+      if (archive.has_error() || !archive->ok() || !archive->body.is_string()) break;
+      const std::string& tar = archive->body.get_ref<const std::string&>();
+      const std::string target = tar_link_target(tar);
+      if (target.empty()) version = glibc_version_in(tar);
+      file = target.empty() || target.starts_with('/') ? target : place + "/" + target;
+    }
     if (!version.empty()) break;
   }
   (void)co_await api_.call(verb::delete_, "/containers/" + name + "?force=true&v=true");

@@ -97,6 +97,13 @@ std::string glibc_version_in(std::string_view file) {
   return version;
 }
 
+std::string tar_link_target(std::string_view archive) {
+  constexpr std::size_t kBlock = 512, kKind = 156, kTarget = 157, kTargetSize = 100;  // of a ustar header
+  if (archive.size() < kBlock || archive[kKind] != '2') return "";
+  const std::string_view target = archive.substr(kTarget, kTargetSize);
+  return std::string(target.substr(0, target.find('\0')));
+}
+
 std::string label_of(const nlohmann::json& labels, const char* name) { return text_of(labels, name); }
 
 }  // namespace berth::keeper

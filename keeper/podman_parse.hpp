@@ -18,6 +18,8 @@ void fill_from_inspect(workspaces::KeeperRecord& record, const nlohmann::json& c
 bool fill_from_list(workspaces::KeeperRecord& record, const nlohmann::json& entry);
 // "2.36" out of the file of a C library, as the GNU one names itself; empty for any other.
 std::string glibc_version_in(std::string_view file);
+// Where the symlink leads that is the first in a tar archive; empty where that is something else.
+std::string tar_link_target(std::string_view archive);
 std::string label_of(const nlohmann::json& labels, const char* name);
 
 }  // namespace berth::keeper
