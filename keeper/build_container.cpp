@@ -143,13 +143,16 @@ asio::awaitable<Result<nlohmann::json>> BuildContainers::run(BuildPlan plan, OnB
   };
   asio::co_spawn(executor, look(*this, watch, std::move(too_large), plan.user), asio::detached);
   const std::string user = plan.user;
+  const auto began = std::chrono::steady_clock::now();
   auto operation = run_made(std::move(plan), std::move(on_event));
-  auto result = co_await with_deadline(std::move(operation), minutes(settings_.environments.minutes), "the build");
+  auto result = co_await with_deadline(std::move(operation), settings_.environments.time, "the build");
   watch->done = true;
   watch->timer.cancel();
   // Nobody may look at what was built while somebody may still write it.
   const bool ended = co_await remove(user);
   if (!ended) co_return Error{ErrorKind::unavailable, "the build's container cannot be removed; tell your administrator"};
+  const bool late = std::chrono::steady_clock::now() - began >= settings_.environments.time;
+  if (result.has_error() && late) result = Error{ErrorKind::timeout, "the build takes longer than is allowed here (environments.minutes)"};
   if (result.has_error() && watch->large) result = Error{ErrorKind::too_large, "the build needs more disk than is allowed here (environments.disk)"};
   co_return result;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "config/reading.hpp"
 #include "config/toml.hpp"
@@ -55,6 +56,15 @@ std::string read_number(const toml::node& node, std::int64_t& into, std::int64_t
   if (!number) return "must be a whole number";
   if (*number < min || *number > max) return "must be between " + std::to_string(min) + " and " + std::to_string(max);
   into = *number;
+  return "";
+}
+
+// 60, or 0.5.
+std::string read_minutes(const toml::node& node, std::chrono::seconds& into) {
+  const auto number = node.value<double>();
+  if (!number) return "must be a number";
+  if (!(*number >= 0.1 && *number <= 1440)) return "must be between 0.1 and 1440";
+  into = std::chrono::seconds(std::llround(*number * 60));
   return "";
 }
 
@@ -205,7 +215,7 @@ constexpr Key kKeys[] = {
     {"environments", "memory", [](S& s, N& n) { return read_size(n, s.environments.memory, 256 << 20); }},
     {"environments", "disk", [](S& s, N& n) { return read_size(n, s.environments.disk, 64 << 20); }},
     {"environments", "cache", [](S& s, N& n) { return read_size(n, s.environments.cache, 1 << 20); }},
-    {"environments", "minutes", [](S& s, N& n) { return read_number(n, s.environments.minutes, 1, 1440); }},
+    {"environments", "minutes", [](S& s, N& n) { return read_minutes(n, s.environments.time); }},
     {"environments", "at_once", [](S& s, N& n) { return read_number(n, s.environments.at_once, 1, 64); }},
     {"environments", "quota", [](S& s, N& n) { return read_quota(n, s.environments.quota); }},
     {"environments", "team_quota", [](S& s, N& n) { return read_quota(n, s.environments.team_quota); }},

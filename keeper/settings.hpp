@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -60,7 +61,7 @@ struct Settings {
     std::int64_t memory = 4LL << 30;           // bytes, of one build
     std::int64_t disk = 30LL << 30;            // of one build
     std::int64_t cache = 8LL << 30;            // of one user's downloads
-    std::int64_t minutes = 60;                 // of one build
+    std::chrono::seconds time{3600};           // of one step of a build
     std::int64_t at_once = 2;                  // builds
     std::int64_t quota = 0, team_quota = 0;    // bytes of one user's installed environments, of the team's; 0: no limit
   } environments;

@@ -32,7 +32,7 @@ def box():
 @pytest.fixture(scope="module")
 def ada(box):
     client = box.client()
-    env(client, "create", "ml", "--yes", text=yml(box, "python", "numpy", "ipykernel", "greeter <2", "postlink", extra="variables:\n  MODE: fast\n"))
+    env(client, "create", "ml", "--yes", text=yml(box, "python", "numpy", "ipykernel", "bash-kernel", "greeter <2", "postlink", extra="variables:\n  MODE: fast\n"))
     return client
 
 
@@ -60,17 +60,28 @@ def test_post_link_script_saw_nothing_but_its_prefix(box, ada):
     assert not {"wrote", "found", "route"} & seen.keys() and seen["sees"] == pathlib.Path(paths(ada)["ml"]).name
 
 
+def run_in_kernel(client, name, code):
+    """What a kernel, as JupyterLab starts it, prints for `code`."""
+    program = ("from jupyter_client.manager import start_new_kernel\n"
+               f"manager, client = start_new_kernel(kernel_name={name!r}, startup_timeout=120)\n"
+               "def said(message):\n    print(message['content'].get('text', ''), end='') if message['msg_type'] == 'stream' else None\n"
+               f"client.execute_interactive({code!r}, output_hook=said, timeout=120)\n"
+               "manager.shutdown_kernel(now=True)\n")
+    return client.ssh("box", "JUPYTER_PATH=/opt/berth/envs/jupyter /opt/python/bin/python -", input=program, timeout=300).stdout.strip()
+
+
 def test_kernel_is_in_jupyter_and_runs(box, ada):
     """JupyterLab offers the environment as a kernel with name and revision, and it imports numpy."""
     specs = json.loads(ada.run("JUPYTER_PATH=/opt/berth/envs/jupyter /opt/python/bin/jupyter kernelspec list --json 2>/dev/null"))["kernelspecs"]
     assert specs["berth-ml"]["spec"]["display_name"] == "ml (python, revision 1)"
-    program = ("import sys\nfrom jupyter_client.manager import start_new_kernel\n"
-               "manager, client = start_new_kernel(kernel_name='berth-ml')\n"
-               "def said(message):\n    print(message['content'].get('text', ''), end='') if message['msg_type'] == 'stream' else None\n"
-               "client.execute_interactive('import numpy, sys, os; print(numpy.arange(4).sum(), sys.prefix, os.environ[\"MODE\"])', output_hook=said, timeout=120)\n"
-               "manager.shutdown_kernel(now=True)\n")
-    out = ada.ssh("box", "JUPYTER_PATH=/opt/berth/envs/jupyter /opt/python/bin/python -", input=program, timeout=180).stdout
-    assert out.strip() == f"6 {paths(ada)['ml']} fast"
+    assert run_in_kernel(ada, "berth-ml", "import numpy, sys, os; print(numpy.arange(4).sum(), sys.prefix, os.environ['MODE'])") == f"6 {paths(ada)['ml']} fast"
+
+
+def test_kernels_of_other_languages_too(box, ada):
+    """An environment's second kernel, bash, is offered beside its Python, with its language, and runs in the environment."""
+    specs = json.loads(ada.run("JUPYTER_PATH=/opt/berth/envs/jupyter /opt/python/bin/jupyter kernelspec list --json 2>/dev/null"))["kernelspecs"]
+    assert specs["berth-ml-bash"]["spec"]["display_name"] == "ml (bash, revision 1)" and specs["berth-ml-bash"]["spec"]["language"] == "bash"
+    assert run_in_kernel(ada, "berth-ml-bash", "greet; echo $((6 * 7)) $CONDA_PREFIX $MODE") == f"hello from 1.0\n42 {paths(ada)['ml']} fast"
 
 
 def test_update_shows_the_difference_and_rollback_is_at_once(box, ada):

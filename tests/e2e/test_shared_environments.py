@@ -7,25 +7,31 @@ import subprocess
 import pytest
 
 from berthbox import ROOT, Box, wait_until
-from channelbox import BUILD, copy_channel, env, yml
+from channelbox import BUILD, channels, copy_channel, env, yml
 
 pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
-OLD_IMAGE = "localhost/berth/e2e-old:latest"
+OLD_IMAGE, CONDA_IMAGE = "localhost/berth/e2e-old:latest", "localhost/berth/e2e-conda:latest"
 
 
 @pytest.fixture(scope="module")
 def box():
     """A Berth of its own, which may use the channel of the tests, with a second image and quotas."""
-    # The same image with a C library that says it is older: nothing here could bring a real one.
+    # The same image with a C library that says it is older, and lies behind a link as old ones do: a real one would have to be fetched.
     berth = Box()
     subprocess.run(["images/default/build"], cwd=ROOT, check=True, capture_output=True)
     (berth.dir / "image").mkdir()
     (berth.dir / "image/Containerfile").write_text(
-        "FROM localhost/berth/default:latest\nRUN sed -i 's/release version 2[.]36/release version 2.20/' /usr/lib/*/libc.so.6\n")
+        "FROM localhost/berth/default:latest\nRUN cd /usr/lib/*-linux-gnu && sed 's/release version 2[.]36/release version 2.20/' libc.so.6 >libc-2.20.so && "
+        "chmod 755 libc-2.20.so && ln -s libc-2.20.so libc.new && mv -T libc.new libc.so.6\n")
     subprocess.run(["podman", "build", "--ulimit", "nofile=1024:1024", "-q", "-t", OLD_IMAGE, berth.dir / "image"], check=True, capture_output=True)
+    # One with a conda installation, by the recipe for it; it stays for the next run, which makes it anew only when the recipe or the packages change.
+    (berth.dir / "base.yml").write_text(f"channels:\n  - {channels.cached()}\ndependencies:\n  - python\n  - greeter >=2\n")
+    made = subprocess.run(["images/conda/build", "--tag", CONDA_IMAGE, "--channels", channels.cached(), berth.dir / "base.yml"], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
     try:
         berth.up("--channels", copy_channel(berth))
-        berth.restart("berth-keeper", lambda text: text + f'[quotas]\neve = "20m"\n[images]\nold = {{ image = "{OLD_IMAGE}", description = "an old one" }}\n')
+        berth.restart("berth-keeper", lambda text: text + f'[quotas]\neve = "20m"\n[images]\nold = {{ image = "{OLD_IMAGE}", description = "an old one" }}\n'
+                      f'conda = {{ image = "{CONDA_IMAGE}", description = "with conda" }}\n')
         yield berth
     finally:
         berth.destroy()
@@ -129,10 +135,35 @@ def test_workspace_of_another_image_keeps_home_and_environments(box, ada):
     assert started.stdout.startswith("kept\n") and "team/tool" in started.stdout
     assert box.items("workspace", "list", "ada")[0]["image"] == OLD_IMAGE
     assert "no image 'none'" in ada.ssh("box", "berth workspace image main none", check=False).stderr
+    # Another one was made for real: what it brings is there, one's environment comes first, and home and environments are the same.
+    assert images["conda"]["glibc"] == "2.36" and "needs glibc" not in ada.run("berth workspace image main conda")
+    box.berth("workspace", "stop", "ada")
+    assert ada.run("cat ~/note; /opt/conda/bin/greet", timeout=180).splitlines() == ["kept", "hello from 2.0"]
+    assert ada.run("berth-env run team/tool greet") == "hello from 1.0"
+    assert ada.run("bash -lc 'berth-env off; command -v python; python -c \"import sys; print(sys.prefix)\"'") == "/opt/conda/bin/python\n/opt/conda"
     ada.run("berth workspace image main default")
     box.berth("workspace", "stop", "ada")
-    assert ada.run("cat ~/note", timeout=180) == "kept"
+    assert ada.run("cat ~/note; ls /opt/conda 2>&1 | grep -c 'No such'", timeout=180) == "kept\n1"
     assert box.items("workspace", "list", "ada")[0]["image"] != OLD_IMAGE
+
+
+def test_one_build_has_limits_of_time_disk_and_memory(box):
+    """What goes over a limit is ended and told which; nothing of it is published, and the next build works."""
+    max_ = box.add_user("max")
+    settings = (box.state / "keeper.toml").read_text()
+    limits = (("slow", ["minutes = 0.2"], ["postlink-sleeps"], 8, "takes longer than is allowed here"),
+              ("fat", ['disk = "64m"', 'cache = "1m"'], ["python", "numpy"], 7, "more disk than is allowed|larger than"),
+              ("eats", ['memory = "256m"'], ["postlink-eats"], 5, "exit 7|memory|[Kk]illed"))
+    try:
+        for name, lines, packages, code, said in limits:
+            box.restart("berth-keeper", lambda _, lines=lines: settings.replace("[environments]\n", "\n".join(["[environments]", *lines, ""])))
+            out = env(max_, "create", name, "--yes", text=yml(box, *packages), code=code)
+            assert re.search(said, out), out
+    finally:
+        box.restart("berth-keeper", lambda _: settings)
+    assert not [e for e in box.items("env", "list", "max") if e["user"] == "max"] and not list((box.state / "environments/users/max").glob("*/conda-meta"))
+    env(max_, "create", "fits", "--yes", text=yml(box, "libdemo"))
+    env(max_, "remove", "fits", "--yes")
 
 
 def test_full_disk_leaves_nothing_half_published(box, ada):

@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 
 PLACEHOLDER = "/opt/placehold_" + "placehold_" * 20
 PYTHON = "3.11"
-WHEELS = ["numpy==2.4.6", "ipykernel==7.4.0"]
+WHEELS = ["numpy==2.4.6", "ipykernel==7.4.0", "bash_kernel==0.10.0"]
 PLATFORM = "linux-64" if os.uname().machine == "x86_64" else "linux-aarch64"
 RECIPE = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()[:12]
 
@@ -146,6 +146,9 @@ def add_wheel(channel, path):
                                                         "platform_system": "Linux", "implementation_name": "cpython",
                                                         "platform_python_implementation": "CPython"}):
             depends.append(f"{conda_name(need.name)} {need.specifier}".strip())
+    if metadata["Name"] == "bash_kernel":  # its wheel leaves the kernelspec to a program that is run afterwards
+        files["share/jupyter/kernels/bash/kernel.json"] = json.dumps({"argv": [f"{PLACEHOLDER}/bin/python", "-m", "bash_kernel", "-f", "{connection_file}"],
+                                                                      "display_name": "Bash", "language": "bash", "env": {"PS1": "$"}}).encode()
     scripts = []
     if f"{info}/entry_points.txt" in members:
         section = ""
@@ -154,7 +157,7 @@ def add_wheel(channel, path):
             if section == "console_scripts" and "=" in line:
                 scripts.append(line.strip())
     channel.add(conda_name(metadata["Name"]), metadata["Version"], files, depends=depends, noarch="python" if pure else None, build=None if pure else "py311_0",
-                entry_points=scripts if pure else ())
+                entry_points=scripts if pure else (), prefixed=[name for name, content in files.items() if PLACEHOLDER.encode() in content])
 
 
 def add_wheels(channel):
@@ -187,6 +190,8 @@ def add_odd_ones(channel):
                 depends=["libdemo"])
     channel.add("postlink-fails", "1.0", {"bin/.postlink-fails-post-link.sh": b"echo no luck; exit 3\n"})
     channel.add("postlink-sleeps", "1.0", {"bin/.postlink-sleeps-post-link.sh": b"sleep 600\n"})
+    # Half a GiB without a line's end, all of which `tail` keeps.
+    channel.add("postlink-eats", "1.0", {"bin/.postlink-eats-post-link.sh": b"head -c 512M /dev/zero | tail >/dev/null || exit 7\n"})
     channel.add("big", "1.0", {"share/big.bin": random.Random(1).randbytes(24 << 20)}, noarch="generic")
     channel.add("evil-hash", "1.0", {"share/evil": b"x"}, wrong_hash=True)
     channel.add("evil-path", "1.0", {"../../evil": b"x"})

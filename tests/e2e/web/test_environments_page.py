@@ -1,11 +1,12 @@
 """The pages of conda environments."""
 
 import os
+import re
 
 import pytest
 
 from berthbox import Box, wait_until
-from channelbox import copy_channel, yml
+from channelbox import BUILD, copy_channel, yml
 from portal import DESKTOP, PHONE, faults, running, shoot, wait_for_lab
 
 pytestmark = pytest.mark.skipif(os.environ.get("BERTH_E2E_ENGINE") == "process", reason="environments need containers")
@@ -61,6 +62,71 @@ def test_make_change_and_go_back(portal, box, ada):
     page.get_by_role("dialog").get_by_role("button", name="Go back").click()
     page.get_by_role("dialog").wait_for(state="detached")
     assert ada.run("bash -lc greet") == "hello from 1.0"
+
+
+# Notes all that the live view of a build says while it is there: a bar's figures come and go.
+WATCH_BUILD = """
+window.built = {bars: new Set(), facts: new Set(), lines: new Set()};
+new MutationObserver(() => {
+  const view = document.querySelector('.build');
+  if (!view) return;
+  for (const bar of view.querySelectorAll('[role=progressbar], [role=meter], progress, meter')) built.bars.add(bar.getAttribute('aria-label'));
+  for (const fact of view.querySelectorAll('[role=status] span')) built.facts.add(fact.textContent);
+  for (const line of view.querySelectorAll('li')) built.lines.add(line.textContent);
+}).observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+"""
+
+
+def test_the_build_is_seen_live(portal, box, ada):
+    """While it is built, the page has a bar, the phase with what is done of how much, and the log; what failed stays to be read."""
+    page = portal.log_in(ada)
+    page.goto("/environments")
+    page.evaluate(WATCH_BUILD)
+    page.get_by_label("Name").fill("seen")
+    fill(page, box, "python", "greeter >=2")
+    page.get_by_role("button", name="Install").click(timeout=BUILD_MS)
+    page.get_by_role("link", name="seen", exact=True).wait_for(timeout=BUILD_MS)
+    built = page.evaluate("({bars: [...built.bars], facts: [...built.facts], lines: [...built.lines]})")
+    assert "Progress of the build" in built["bars"]
+    assert {"Solving", "Linking", "Compiling"} <= set(built["facts"]) and any(re.fullmatch(r"\d+ of 2 packages", fact) for fact in built["facts"]), built
+    assert any("Reading the channels" in line for line in built["lines"]) and any("Linking" in line for line in built["lines"]), built
+    page.get_by_label("Name").fill("fails")
+    fill(page, box, "postlink-fails")
+    page.get_by_role("button", name="Install").click(timeout=BUILD_MS)
+    page.get_by_role("alert").get_by_text("no luck").wait_for(timeout=BUILD_MS)
+    assert page.get_by_label("What the build says").get_by_text("Linking").count() >= 1
+
+
+def test_administrators_see_and_mend_everybodys(portal, box, ada):
+    """An administrator finds a user's environment, sees its packages and history, and goes back for them; an auditor only looks."""
+    boss, eye = box.add_user("boss"), box.add_user("eye")
+    box.berth("user", "role", "boss", "admin")
+    box.berth("user", "role", "eye", "auditor")
+    file = box.dir / "adm.yml"
+    for verb, package in (("create", "greeter <2"), ("update", "greeter >=2")):
+        file.write_text(yml(box, "python", package))
+        box.berth("env", verb, "ada/adm", file, "--yes", timeout=BUILD)
+    page = portal.log_in(boss)
+    page.goto("/admin/environments")
+    page.get_by_label("Search").fill("adm")
+    table = page.get_by_role("table", name="Environments of all")
+    table.get_by_role("row").filter(has_text="ada").wait_for()
+    for viewport in (DESKTOP, PHONE):
+        page.set_viewport_size(viewport)
+        shoot(page, f"environments-all-{viewport['width']}")
+        assert faults(page) == []
+    page.set_viewport_size(DESKTOP)
+    table.get_by_role("link", name="adm", exact=True).click()
+    page.get_by_role("table", name="Packages").get_by_text("greeter", exact=True).wait_for()
+    page.get_by_role("button", name="Go back 1").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    assert ada.run("berth-env run adm greet") == "hello from 1.0"
+    page = portal.log_in(eye)
+    page.goto("/admin/environments/ada/adm")
+    page.get_by_role("table", name="Revisions").get_by_text("Current").wait_for()
+    assert page.get_by_role("button", name="Go back").count() == 0 and page.get_by_role("button", name="Remove").count() == 0
+    box.berth("env", "remove", "ada/adm", "--yes")
 
 
 def run_cell(lab, code):

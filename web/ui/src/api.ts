@@ -145,6 +145,7 @@ export const api = {
     request<Key>('POST', `/users/${part(user)}/keys`, { body: expires_at ? { public_key, expires_at } : { public_key } }),
 
   environments: () => list<Environment>('/environments'),
+  allEnvironments: () => list<Environment>('/environments?all=1'),
   environment: (user: string, name: string) => request<EnvironmentDetail>('GET', environmentPath({ user, name })),
   planEnvironment: (user: string, name: string, yaml: string, progress: Told) => streamed<Plan>(environmentPath({ user, name }) + '/plan', { yaml }, progress),
   installEnvironment: (user: string, name: string, plan: string, progress: Told) => streamed<Environment>(environmentPath({ user, name }) + '/install', { plan }, progress),

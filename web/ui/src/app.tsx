@@ -9,7 +9,7 @@ import { AllKeysPage } from './pages/all_keys';
 import { AuditPage } from './pages/audit';
 import { CampaignPage } from './pages/campaign';
 import { ConnectPage } from './pages/connect';
-import { EnvironmentPage, EnvironmentsPage } from './pages/environments';
+import { AllEnvironmentsPage, EnvironmentPage, EnvironmentsPage } from './pages/environments';
 import { HomePage } from './pages/home';
 import { KeysPage } from './pages/keys';
 import { LoginPage } from './pages/login';
@@ -34,8 +34,8 @@ const ROUTES: Route[] = [
   { path: /^\/terminal(?:\/([a-z][a-z0-9_-]*))?$/, who: 'user', wide: true, page: (me, [name]) => <TerminalPage me={me} key={name ?? 'main'} workspace={name ?? 'main'} /> },
   { path: /^\/connect$/, who: 'user', page: (me) => <ConnectPage me={me} /> },
   { path: /^\/environments$/, who: 'user', page: (me) => <EnvironmentsPage me={me} /> },
-  { path: /^\/environments\/([^/]+)$/, who: 'user', page: (me, [name]) => <EnvironmentPage key={name} owner={me.user.name} name={decodeURIComponent(name!)} /> },
-  { path: /^\/environments\/team\/([^/]+)$/, who: 'user', page: (_me, [name]) => <EnvironmentPage key={`team/${name}`} owner="team" name={decodeURIComponent(name!)} /> },
+  { path: /^\/environments\/([^/]+)$/, who: 'user', page: (me, [name]) => <EnvironmentPage key={name} owner={me.user.name} name={decodeURIComponent(name!)} back="/environments" own /> },
+  { path: /^\/environments\/team\/([^/]+)$/, who: 'user', page: (_me, [name]) => <EnvironmentPage key={`team/${name}`} owner="team" name={decodeURIComponent(name!)} back="/environments" own /> },
   { path: /^\/keys$/, who: 'user', page: (me) => <KeysPage me={me} /> },
   { path: /^\/sessions$/, who: 'user', page: (me) => <SessionsPage me={me} /> },
   { path: /^\/logins$/, who: 'user', page: () => <LoginsPage /> },
@@ -46,6 +46,9 @@ const ROUTES: Route[] = [
   { path: /^\/admin\/campaign$/, who: 'auditor', page: (me) => <CampaignPage me={me} /> },
   { path: /^\/admin\/sessions$/, who: 'auditor', page: (me) => <AllSessionsPage me={me} /> },
   { path: /^\/admin\/watch\/([^/]+)\/([^/]+)$/, who: 'admin', wide: true, page: (_, [user, name]) => <WatchPage user={decodeURIComponent(user!)} workspace={decodeURIComponent(name!)} /> },
+  { path: /^\/admin\/environments$/, who: 'auditor', page: () => <AllEnvironmentsPage /> },
+  { path: /^\/admin\/environments\/([^/]+)\/([^/]+)$/, who: 'auditor', page: (_, [owner, name]) =>
+    <EnvironmentPage key={`${owner}/${name}`} owner={decodeURIComponent(owner!)} name={decodeURIComponent(name!)} back="/admin/environments" /> },
   { path: /^\/admin\/audit$/, who: 'auditor', page: () => <AuditPage /> },
   { path: /^\/admin\/settings$/, who: 'auditor', page: () => <SettingsPage /> },
 ];

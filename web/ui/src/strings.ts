@@ -27,7 +27,7 @@ export const en = {
   nav: {
     work: 'Work', access: 'My access', admin: 'Administration',
     home: 'Workspaces', terminal: 'Terminal', connect: 'Connect', environments: 'Environments', keys: 'My keys', sessions: 'Sessions', logins: 'Logins and tokens',
-    overview: 'Overview', users: 'Users', allKeys: 'Keys', campaign: 'Key campaign', allSessions: 'All sessions', audit: 'Audit', settings: 'Settings',
+    overview: 'Overview', users: 'Users', allKeys: 'Keys', campaign: 'Key campaign', allSessions: 'All sessions', allEnvironments: 'All environments', audit: 'Audit', settings: 'Settings',
   },
   logOut: 'Log out',
   role: { user: 'user', auditor: 'auditor', admin: 'admin' },
@@ -151,6 +151,7 @@ export const en = {
 
   environments: {
     title: 'Environments', lead: 'Your conda environments, and those of the team. Each change is a new revision; the ones before stay, and you can go back.', empty: 'No environments yet.', all: 'All environments',
+    everybodyTitle: 'Environments of all', everybodyLead: 'Every user’s conda environments, and those of the team.', owner: 'Of',
     name: 'Name', default: 'default', revision: 'Revision', revisions: 'Revisions', packages: 'Packages', size: 'Size', updated: 'Changed', state: 'State', current: 'Current', kept: 'Kept', made: 'Made',
     roll: 'Go back', rollAsk: (n: number) => `Go back to revision ${n}?`, rollText: 'It becomes current at once; what runs goes on with the files that it has open. You can come back the same way.',
     removeAsk: (name: string) => `Remove ${name}?`, removeText: 'All its revisions go. Programs that use it stop working.',

@@ -26,7 +26,7 @@ export const zh: Strings = {
   nav: {
     work: '工作', access: '我的访问', admin: '管理',
     home: '工作区', terminal: '终端', connect: '连接', environments: '环境', keys: '我的密钥', sessions: '会话', logins: '登录与令牌',
-    overview: '概览', users: '用户', allKeys: '密钥', campaign: '密钥轮换', allSessions: '所有会话', audit: '审计', settings: '设置',
+    overview: '概览', users: '用户', allKeys: '密钥', campaign: '密钥轮换', allSessions: '所有会话', allEnvironments: '所有环境', audit: '审计', settings: '设置',
   },
   logOut: '退出登录',
   role: { user: '用户', auditor: '审计员', admin: '管理员' },
@@ -150,6 +150,7 @@ export const zh: Strings = {
 
   environments: {
     title: '环境', lead: '您的 conda 环境和团队环境。每次更改都是一个新版本，之前的版本会保留，可以随时回退。', empty: '还没有环境。', all: '所有环境',
+    everybodyTitle: '全部环境', everybodyLead: '每个用户的 conda 环境以及团队环境。', owner: '所有者',
     name: '名称', default: '默认', revision: '版本', revisions: '版本', packages: '软件包', size: '大小', updated: '更改时间', state: '状态', current: '当前', kept: '保留', made: '创建时间',
     roll: '回退', rollAsk: (n) => `回退到版本 ${n}？`, rollText: '立即生效；正在运行的程序继续使用已打开的文件。您可以用同样的方式再切换回来。',
     removeAsk: (name) => `删除 ${name}？`, removeText: '其所有版本都会删除，使用它的程序将无法工作。',

@@ -14,22 +14,44 @@ import { t } from '../strings';
 const address = (e: Environment) => `/environments/${e.scope === 'team' ? 'team/' : ''}${encodeURIComponent(e.name)}`;
 const nameOf = (e: Environment) => (e.scope === 'team' ? 'team/' : '') + e.name;
 
-export function EnvironmentsPage({ me }: { me: Me }) {
-  const { data, error, reload } = useLive(api.environments, ['environments']);
-  const { data: used } = useLive(api.environmentsUsed, ['environments']);
-  const columns: Column<Environment>[] = [
-    { title: t.environments.name, class: 'grow', cell: (e) => <div class="two"><Link to={address(e)}>{nameOf(e)}</Link><Marks of={e} /></div> },
+function columnsOf(link: (e: Environment) => preact.JSX.Element): Column<Environment>[] {
+  return [
+    { title: t.environments.name, class: 'grow', cell: (e) => <div class="two">{link(e)}<Marks of={e} /></div> },
     { title: t.environments.revision, class: 'number', cell: (e) => e.revision ?? t.none },
     { title: t.environments.packages, class: 'number', cell: (e) => e.packages },
     { title: t.environments.size, class: 'number', cell: (e) => bytes(e.size_bytes) },
     { title: t.environments.updated, cell: (e) => <When at={e.updated_at} /> },
   ];
+}
+
+export function EnvironmentsPage({ me }: { me: Me }) {
+  const { data, error, reload } = useLive(api.environments, ['environments']);
+  const { data: used } = useLive(api.environmentsUsed, ['environments']);
+  const columns = columnsOf((e) => <Link to={address(e)}>{nameOf(e)}</Link>);
   return (
     <Page title={t.environments.title} lead={t.environments.lead}>
       <Loading data={data} error={error} retry={reload} />
       {data && <Table label={t.environments.title} rows={data.filter((e) => e.user === me.user.name || e.scope === 'team')} columns={columns} rowKey={nameOf} empty={t.environments.empty} />}
       {used && <p class="soft">{used.quota_bytes === null ? t.environments.disk(bytes(used.used_bytes)) : t.environments.diskOf(bytes(used.used_bytes), bytes(used.quota_bytes))}</p>}
       {data && <Install user={me.user.name} done={reload} />}
+    </Page>
+  );
+}
+
+// For administrators: everybody's, each with its own page.
+export function AllEnvironmentsPage() {
+  const { data, error, reload } = useLive(api.allEnvironments, ['environments']);
+  const [text, setText] = useState('');
+  const shown = data?.filter((e) => `${e.user}/${e.name}`.includes(text.trim().toLowerCase()));
+  const columns = [
+    ...columnsOf((e) => <Link to={`/admin/environments/${encodeURIComponent(e.user)}/${encodeURIComponent(e.name)}`}>{nameOf(e)}</Link>),
+    { title: t.environments.owner, cell: (e: Environment) => e.scope === 'team' ? e.maintainers.join(', ') : e.user },
+  ];
+  return (
+    <Page title={t.environments.everybodyTitle} lead={t.environments.everybodyLead}>
+      <div class="filters"><Field label={t.search}><input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} /></Field></div>
+      <Loading data={data} error={error} retry={reload} />
+      {shown && <Table label={t.environments.everybodyTitle} rows={shown} columns={columns} rowKey={(e) => `${e.user}/${e.name}`} empty={text ? t.nothingFound : t.environments.empty} />}
     </Page>
   );
 }
@@ -45,7 +67,8 @@ function Marks({ of: e }: { of: Environment }) {
   );
 }
 
-export function EnvironmentPage({ owner, name }: { owner: string; name: string }) {
+// `own`: it may be the viewer's default.
+export function EnvironmentPage({ owner, name, back, own = false }: { owner: string; name: string; back: string; own?: boolean }) {
   const { data, error, reload } = useLive(() => api.environment(owner, name), ['environments'], [owner, name]);
   const confirm = useConfirm();
   const action = useAction();
@@ -63,7 +86,7 @@ export function EnvironmentPage({ owner, name }: { owner: string; name: string }
   ];
   const setDefault = () => action.run(async () => { await api.setDefaultEnvironment(data!, !data!.default); await reload(); });
   return (
-    <Page title={owner === 'team' ? `team/${name}` : name} aside={<><Link to="/environments">{t.environments.all}</Link>{data && <Button onClick={setDefault}>{data.default ? t.environments.notDefault : t.environments.makeDefault}</Button>}{data?.may_change && <Button kind="quiet" onClick={remove}>{t.home.remove}</Button>}</>}>
+    <Page title={owner === 'team' ? `team/${name}` : name} lead={own || owner === 'team' ? undefined : owner} aside={<><Link to={back}>{t.environments.all}</Link>{data && own && <Button onClick={setDefault}>{data.default ? t.environments.notDefault : t.environments.makeDefault}</Button>}{data?.may_change && <Button kind="quiet" onClick={remove}>{t.home.remove}</Button>}</>}>
       {action.error && <Notice kind="error">{action.error}</Notice>}
       <Loading data={data} error={error} retry={reload} />
       {data && (

@@ -20,6 +20,7 @@ export function Sharing({ of, changed }: { of: EnvironmentDetail; changed: () =>
     void action.run(async () => { await api.addMaintainer(of, user); setUser(''); await changed(); });
   };
   if (of.scope === 'personal') {
+    if (!of.may_change) return null;
     return <div class="actions"><Button onClick={share}>{t.environments.share}</Button>{line && <span class="soft" role="status">{line}</span>}{confirm.dialog}</div>;
   }
   return (

@@ -30,6 +30,7 @@ const GROUPS: NavGroup[] = [
     { to: '/admin/keys', name: t.nav.allKeys, icon: 'list' },
     { to: '/admin/campaign', name: t.nav.campaign, icon: 'rotate' },
     { to: '/admin/sessions', name: t.nav.allSessions, icon: 'pulse' },
+    { to: '/admin/environments', name: t.nav.allEnvironments, icon: 'layers', also: '/admin/environments/' },
     { to: '/admin/audit', name: t.nav.audit, icon: 'shield' },
     { to: '/admin/settings', name: t.nav.settings, icon: 'sliders' },
   ] },
