@@ -95,8 +95,12 @@ def serve_in(client, port):
                                f"while True: l.accept()[0].sendall(b'hello')\"")
 
 
+def expect_refused(box, client, *forwards):
+    """The audit trail says that this user was not allowed these forwards, and why. (It is written just after the client is told.)"""
+    wait_until(lambda: set(forwards) <= refused_forwards(box, client), f"{forwards} are in the audit trail")
+
+
 def refused_forwards(box, client):
-    """What the audit trail says that this user was not allowed to forward."""
     rows = box.items("audit", "tail", "--user", client.user, "--action", "ssh.forward", "--limit", "100")
     assert all(row["key_fingerprint"] == fingerprint(client.key) and row["outcome"] == "the key or certificate does not allow it" for row in rows)
     return {row["object"].removeprefix(client.user + " ") for row in rows}
@@ -127,7 +131,7 @@ def test_permitopen(box, restricted, new_user):
             assert "does not allow this forward" in client.ssh("-o", "LogLevel=INFO", "-W", target, "box", check=False).stderr
     finally:
         server.kill()
-    assert {"to 127.0.0.1:7777", "to localhost:7778"} <= refused_forwards(box, client)
+    expect_refused(box, client, "to 127.0.0.1:7777", "to localhost:7778")
 
 
 def test_unix_sockets_are_refused_at_once(box, restricted):
@@ -141,7 +145,7 @@ def test_unix_sockets_are_refused_at_once(box, restricted):
             assert local.recv(64) == b""  # the client closes it when the channel was refused
             process.terminate()
             assert "does not allow this forward" in process.communicate()[1].decode()
-        assert "to /run/inside.sock" in refused_forwards(box, client)
+        expect_refused(box, client, "to /run/inside.sock")
 
 
 def test_permitlisten(box, restricted):
@@ -152,7 +156,7 @@ def test_permitlisten(box, restricted):
     for listen in ("9001:localhost:1", "localhost:0:localhost:1", "/tmp/r.sock:localhost:1"):
         assert client.ssh(*options, "-R", listen, "box", "true", check=False).returncode == 255
     assert restricted("no-port-forwarding").ssh(*options, "-R", "9000:localhost:1", "box", "true", check=False).returncode == 255
-    assert {"on localhost:9001", "on localhost:0", "on /tmp/r.sock"} <= refused_forwards(box, client)
+    expect_refused(box, client, "on localhost:9001", "on localhost:0", "on /tmp/r.sock")
 
 
 def test_forwards_of_a_user(box, new_user):
@@ -184,8 +188,8 @@ def test_forwards_of_a_user(box, new_user):
         for process in (master, server):
             process.kill()
             process.communicate()
-    rows = box.items("audit", "tail", "--user", user.user, "--action", "ssh.forward", "--limit", "100")
-    assert {row["outcome"] for row in rows} == {"the user's forwards do not allow it"}
+    wait_until(lambda: {row["outcome"] for row in box.items("audit", "tail", "--user", user.user, "--action", "ssh.forward", "--limit", "100")} ==
+               {"the user's forwards do not allow it"}, "the refusals are in the audit trail")
     assert len(box.items("audit", "tail", "--action", "user.forwards", "--limit", "3")) == 3
     assert box.berth("user", "forwards", user.user, "--kinds", "telnet", check=False).returncode != 0
 
