@@ -105,7 +105,9 @@ def test_rows_name_the_certificate(box, ada, ca, key):
         assert {session["certificate"] for session in mine} == {f"ca0-ed25519 serial {2**64 - 2} id ada on tour"}
         assert {session["key_fingerprint"] for session in mine} == {fingerprint(key)}
         process.stdin.close()
-    logins = [row for row in box.items("audit", "tail", "--limit", "50") if row["action"] == "ssh.login" and fingerprint(key) in row["key_fingerprint"]]
+    # Written just after the client is told.
+    logins = wait_until(lambda: [row for row in box.items("audit", "tail", "--limit", "50") if row["action"] == "ssh.login" and fingerprint(key) in row["key_fingerprint"]],
+                        "the login is in the audit trail")
     assert logins[-1]["outcome"] == "ok" and f"serial {2**64 - 2} id ada on tour" in logins[-1]["key_fingerprint"]
 
 
@@ -184,8 +186,9 @@ def test_bad_users(box, ada, ca, key, new_user):
     assert accepts(box, gone, key, blob)
     box.berth("user", "disable", gone)
     assert not any(accepts(box, user, key, blob) for user in (gone, "nobody-here", "root"))
-    refusals = [row for row in box.items("audit", "tail", "--limit", "20") if row["action"] == "ssh.login" and "user is disabled" in row["outcome"]]
-    assert refusals and "serial 7" in refusals[-1]["key_fingerprint"]
+    refusals = wait_until(lambda: [row for row in box.items("audit", "tail", "--limit", "20") if row["action"] == "ssh.login" and "user is disabled" in row["outcome"]],
+                          "the refusal is in the audit trail")
+    assert "serial 7" in refusals[-1]["key_fingerprint"]
 
 
 def test_keys_are_held_to_the_policy(box, ada, ca, tmp_path):
