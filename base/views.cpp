@@ -80,14 +80,22 @@ std::string exception_words(const json& exceptions) {
   return text;
 }
 
+// The texts of a list; empty for what is none.
+std::string joined(const json& list, std::string_view separator) {
+  std::string text;
+  if (!list.is_array()) return text;
+  for (const json& entry : list) {
+    if (!text.empty()) text += separator;
+    if (entry.is_string()) text += entry.get_ref<const std::string&>();
+  }
+  return text;
+}
+
 // What a user may forward, in words: "kinds: local, unix; permit_open: localhost:5432".
 std::string forward_words(const json& rules) {
   std::string text;
   for (const auto& [name, list] : rules.items()) {
-    std::string entries;
-    if (list.is_array()) {
-      for (const json& entry : list) entries += (entries.empty() ? "" : ", ") + (entry.is_string() ? entry.get<std::string>() : "");
-    }
+    const std::string entries = joined(list, ", ");
     text += (text.empty() ? "" : "; ") + name + ": " + (entries.empty() ? "none" : entries);
   }
   return text;
@@ -175,10 +183,7 @@ std::string shares(const json& items, Timestamp now, const TextStyle& style) {
 std::string tokens(const json& items, Timestamp now, const TextStyle& style) {
   Table table({{"ID"}, {"USER"}, {"NAME", Align::left, kLeast}, {"SCOPES", Align::left, kLeast}, {"STATE"}, {"EXPIRES"}, {"LAST USED"}, {"FROM", Align::left, kLeast}});
   for (const json& item : items) {
-    std::string scopes;
-    if (item.is_object() && item.contains("scopes") && item["scopes"].is_array()) {
-      for (const json& scope : item["scopes"]) scopes += (scopes.empty() ? "" : ",") + (scope.is_string() ? scope.get<std::string>() : std::string());
-    }
+    std::string scopes = item.is_object() && item.contains("scopes") ? joined(item["scopes"], ",") : std::string();
     table.add({text_of(item, "id"), text_of(item, "user"), text_of(item, "name"), std::move(scopes), state_cell(text_of(item, "state")),
                expiry_cell(item, "expires_at", now), age_cell(item, "last_used_at", now), text_of(item, "last_used_from")});
   }

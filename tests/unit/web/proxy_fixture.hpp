@@ -21,10 +21,10 @@ class Proxy : public WebTest {
   std::string websocket(const std::string& origin) const {
     return headers("Origin: " + origin + "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
   }
-  // A WebSocket up to the point where both ends speak freely.
-  std::pair<Wire, Wire> open_websocket() {
+  // A WebSocket into the workspace of the user whose `cookie` it is, up to the point where both ends speak freely.
+  std::pair<Wire, Wire> open_websocket(const std::string& user = "ada") {
     Wire browser = workspaces();
-    browser.send(request("GET", path("/ws"), websocket("http://127.0.0.1")));
+    browser.send(request("GET", "/w/" + user + "/main/port/" + std::to_string(app.port()) + "/ws", websocket("http://127.0.0.1")));
     Wire inside = app.accept();
     inside.receive_until("\r\n\r\n");
     inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello");

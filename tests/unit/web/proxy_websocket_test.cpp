@@ -45,12 +45,7 @@ TEST_F(Proxy, WebSocketsEndWithTheLoginAndTheAccount) {
   }
   ada = login("ada2");
   cookie = cross(ada);
-  Wire browser = workspaces();
-  browser.send(request("GET", "/w/ada2/main/port/" + std::to_string(app.port()) + "/", websocket("http://127.0.0.1")));
-  Wire inside = app.accept();
-  inside.receive_until("\r\n\r\n");
-  inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-  EXPECT_EQ(browser.answer().status, 101);
+  auto [browser, inside] = open_websocket("ada2");
   EXPECT_EQ(admin_call("PATCH", "/api/v1/users/ada2", R"({"disabled":true})").status, 200);
   EXPECT_EQ(browser.receive_all(), "");
 }
@@ -58,16 +53,10 @@ TEST_F(Proxy, WebSocketsEndWithTheLoginAndTheAccount) {
 TEST_F(Proxy, WhatEndsForOneGoesOnForAnother) {
   auto [browser, inside] = open_websocket();
   const Login eve = login("eve");
-  const std::string adas = std::exchange(cookie, cross(eve));
-  Wire other = workspaces();
-  other.send(request("GET", "/w/eve/main/port/" + std::to_string(app.port()) + "/", websocket("http://127.0.0.1")));
-  Wire there = app.accept();
-  there.receive_until("\r\n\r\n");
-  there.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-  EXPECT_EQ(other.answer().status, 101);
+  cookie = cross(eve);
+  auto [other, there] = open_websocket("eve");
   EXPECT_EQ(admin_call("PATCH", "/api/v1/users/eve", R"({"disabled":true})").status, 200);
   EXPECT_EQ(other.receive_all(), "");
-  cookie = adas;
   browser.send("still");
   EXPECT_EQ(inside.receive_exactly(5), "still");
   inside.send("here");
