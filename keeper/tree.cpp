@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/encoding.hpp"
+#include "base/human.hpp"
 
 namespace berth::keeper {
 namespace {
@@ -77,6 +78,11 @@ Error refused(const std::string& path, std::string_view why) {
   return {ErrorKind::denied, "the environment is refused: " + path + " " + std::string(why)};
 }
 
+// The kind that the look during the build gives: which of the two is first to see that it is too much is a matter of speed.
+Error over_limit(const std::string& path, const std::string& limit) {
+  return {ErrorKind::too_large, "the environment is larger than is allowed here (" + limit + "), with " + path};
+}
+
 // Does a link at `path` (relative to the tree) stay in it, by its words?
 bool stays_inside(const std::string& path, const std::string& target, const std::string& inside) {
   if (target.empty()) return false;
@@ -124,7 +130,7 @@ class Walker {
     struct stat info{};
     if (::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0) return errno_error(path, errno);
     if (info.st_uid < rules_.first_owner || info.st_uid - rules_.first_owner >= rules_.owners) return refused(path, "belongs to somebody else");
-    if (++tree.files > rules_.max_files) return refused(path, "is one file too many");
+    if (++tree.files > rules_.max_files) return over_limit(path, std::to_string(rules_.max_files) + " files");
     if (S_ISDIR(info.st_mode)) return take_folder(folder, to, name, path, depth);
     if (S_ISLNK(info.st_mode)) return take_link(folder, to, name, path);
     if (S_ISREG(info.st_mode)) return take_file(folder, to, name, path);
@@ -160,7 +166,7 @@ class Walker {
     if (!S_ISREG(info.st_mode)) return refused(path, "changes while it is looked at");
     if ((info.st_mode & (S_ISUID | S_ISGID)) != 0) return refused(path, "would run as another user (set-user-id)");
     tree.bytes += static_cast<std::uint64_t>(info.st_size);
-    if (rules_.max_bytes != 0 && tree.bytes > rules_.max_bytes) return refused(path, "makes it larger than is allowed here");
+    if (rules_.max_bytes != 0 && tree.bytes > rules_.max_bytes) return over_limit(path, human_bytes(rules_.max_bytes) + ", environments.disk");
     const auto hashed = hash_of(file.get());
     if (hashed.has_error()) return hashed.error();
     const std::string& hash = *hashed;

@@ -34,6 +34,7 @@ struct TreeDrift {
 };
 
 // Reads the tree at `path`. Error{denied}: a device, a socket, a set-user-id file, a foreign owner, a symlink that leaves the tree.
+// Error{too_large}: more bytes or files than the rules allow.
 Result<Tree> read_tree(const std::filesystem::path& path, const TreeRules& rules);
 // The same, and makes the tree anew at `to` (which must not exist): files are hard links to `objects`, owned by us, read-only, with one
 // fixed time.

@@ -104,7 +104,15 @@ TEST_F(TreeTest, RefusesPipesSetUserIdAndForeignOwners) {
 TEST_F(TreeTest, RefusesWhatIsTooLarge) {
   put("big", "12345678");
   rules.max_bytes = 7;
-  EXPECT_NE(refusal().find("larger than is allowed"), std::string::npos);
+  const auto bytes = read_tree(top / "built", rules);
+  ASSERT_TRUE(bytes.has_error());
+  EXPECT_EQ(bytes.error().kind, ErrorKind::too_large);  // as the look during the build says it
+  EXPECT_NE(bytes.error().message.find("larger than is allowed here (7 B, environments.disk), with big"), std::string::npos) << bytes.error().message;
+  rules.max_bytes = 0;
+  rules.max_files = 1;
+  const auto files = read_tree(top / "built", rules);
+  ASSERT_TRUE(files.has_error());
+  EXPECT_EQ(files.error().kind, ErrorKind::too_large);
 }
 
 TEST_F(TreeTest, DriftNamesWhatDiffers) {
