@@ -330,7 +330,11 @@ def stop(process):
     for stream in (process.stdin, process.stdout):
         if stream:
             stream.close()
-    process.wait()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:  # an ssh that the signal met just before its poll() sees it only when something arrives
+        process.kill()
+        process.wait()
 
 
 def listens(port):

@@ -161,12 +161,15 @@ void Gateway::connection_began() {
   if (now > connections_most_.load(std::memory_order_relaxed)) connections_most_.store(now, std::memory_order_relaxed);
 }
 
-// After a crowd has gone the allocator would keep nearly all that it took; each time that half have left, it returns it to the system.
+// After a crowd has gone the allocator would keep nearly all that it took; each time that half have left, it returns it to the system, and down
+// to the last one: what few connections still hold keeps whole pages of the others' from being returned.
 void Gateway::connection_ended() {
   constexpr int kCrowd = 64;
   const int now = connections_.fetch_sub(1, std::memory_order_relaxed) - 1;
   int most = connections_most_.load(std::memory_order_relaxed);
-  if (most < kCrowd || now > most / 2 || !connections_most_.compare_exchange_strong(most, now)) return;
+  if (most >= kCrowd) crowd_.store(true, std::memory_order_relaxed);
+  if (!crowd_.load(std::memory_order_relaxed) || now > most / 2 || !connections_most_.compare_exchange_strong(most, now)) return;
+  if (now == 0) crowd_.store(false, std::memory_order_relaxed);
   ::malloc_trim(0);
 }
 

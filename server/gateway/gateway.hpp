@@ -47,6 +47,7 @@ class Gateway {
   std::atomic<std::shared_ptr<const ssh::ServerOptions>> ssh_options_;
   std::atomic<int> connections_{0};
   std::atomic<int> connections_most_{0};  // since memory was last given back
+  std::atomic<bool> crowd_{false};         // there were many since, and not yet none again
   std::atomic<std::uint64_t> accepted_{0}, refused_full_{0}, refused_sources_{0}, logins_{0}, failed_logins_{0};
   Histogram login_latency_;  // from accept to a login that succeeded
   std::atomic<std::uint64_t> handshakes_failed_{0};
