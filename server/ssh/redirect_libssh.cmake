@@ -1,14 +1,19 @@
-# Makes a copy of the packaged libssh.a in which four system calls and four helpers go to Berth (server/ssh/transport.cpp):
-# libssh then does no I/O of its own, Berth can send any packet, and the sessions of a thread share the host keys (a copy of
-# an RSA key for each costs 8 KiB), and the session's identifier, which libssh keeps to itself, is seen when a signature is verified
-# (the answer is passed on unchanged). No source of libssh is changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
+# Makes a copy of the packaged libssh.a in which its system calls and some helpers go to Berth (server/ssh/transport_hooks.cpp):
+# libssh then does no I/O of its own and keeps no copy of what it writes, Berth can send any packet, and the sessions of a thread share the
+# host keys (a copy of an RSA key for each costs 8 KiB), and the session's identifier, which libssh keeps to itself, is seen when a signature is
+# verified (the answer is passed on unchanged). Around the ciphers, memory, MACs and keys are had with less work (server/ssh/libssh_crypto.cpp).
+# No source of libssh is changed or copied. Run by server/ssh/CMakeLists.txt; needs ARCHIVE, VERSION_HEADER, OUTPUT, AR, NM and OBJCOPY.
 cmake_minimum_required(VERSION 3.25)
 
 set(known_version "0.10.6")  # transport.cpp asserts the same
 set(redirected
   "socket.c.o:recv" "socket.c.o:send" "socket.c.o:close" "poll.c.o:poll" "session.c.o:_ssh_buffer_pack"
-  "bind.c.o:ssh_key_dup" "session.c.o:ssh_key_free" "messages.c.o:ssh_pki_signature_verify")
-set(declared_by_hand ssh_packet_set_callbacks ssh_buffer_pack_va ssh_pki_signature_verify pki_sign_data ssh_pki_export_signature_blob ssh_signature_free)
+  "bind.c.o:ssh_key_dup" "session.c.o:ssh_key_free" "messages.c.o:ssh_pki_signature_verify"
+  "packet.c.o:ssh_socket_write" "client.c.o:ssh_socket_write" "socket.c.o:ssh_buffer_allocate" "bind.c.o:ssh_reseed"
+  "packet_crypt.c.o:calloc" "packet_crypt.c.o:free" "packet_crypt.c.o:__explicit_bzero_chk"
+  "packet_crypt.c.o:hmac_init" "packet_crypt.c.o:hmac_update" "packet_crypt.c.o:hmac_final"
+  "pki_crypto.c.o:EVP_PKEY_new_raw_private_key" "curve25519.c.o:EVP_PKEY_new_raw_private_key" "curve25519.c.o:EVP_PKEY_get_raw_private_key")
+set(declared_by_hand ssh_packet_set_callbacks ssh_packet_socket_callback ssh_buffer_allocate ssh_buffer_pack_va ssh_pki_signature_verify pki_sign_data ssh_pki_export_signature_blob ssh_signature_free)
 
 file(READ ${VERSION_HEADER} header)
 set(version "")
@@ -20,7 +25,7 @@ string(REPLACE ";" "." version "${version}")
 if(NOT version STREQUAL known_version)
   message(FATAL_ERROR "libssh ${version} is installed, but Berth's use of libssh's inner symbols is proven with ${known_version} "
                       "only. Install libssh-dev ${known_version} (Debian 12), or check every symbol in server/ssh/redirect_libssh.cmake "
-                      "and server/ssh/transport.cpp against ${version} and then change both version numbers.")
+                      "and server/ssh/*.cpp against ${version} and then change both version numbers.")
 endif()
 
 function(run)
@@ -48,7 +53,8 @@ foreach(entry ${redirected})
   if(NOT output MATCHES " U ${symbol}\n")
     message(FATAL_ERROR "${ARCHIVE}: ${member} does not use ${symbol}; this build of libssh cannot be redirected")
   endif()
-  string(REGEX REPLACE "^_?ssh_" "" name ${symbol})
+  string(REGEX REPLACE "^_+" "" name ${symbol})
+  string(REGEX REPLACE "^ssh_" "" name ${name})
   run(${OBJCOPY} --redefine-sym ${symbol}=berth_libssh_${name} ${member})
   run(${NM} -u ${member})
   if(NOT output MATCHES " U berth_libssh_${name}\n" OR output MATCHES " U ${symbol}\n")

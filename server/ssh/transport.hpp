@@ -9,10 +9,11 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "server/ssh/byte_queue.hpp"
 #include "server/ssh/session.hpp"
 
 struct ssh_session_struct;
-struct ssh_event_struct;
+struct ssh_buffer_struct;
 struct ssh_message_struct;
 
 namespace berth::ssh {
@@ -66,16 +67,20 @@ class Transport {
  private:
   friend struct Hooks;
   explicit Transport(Owner& owner);
-  void pump();
+  std::string_view exchange_keys(std::string_view bytes);
+  void take(std::string_view bytes);
+  std::size_t take_packets(std::string_view bytes);
+  void fail(std::string_view why);
   void check_failure();
 
   Owner& owner_;
   std::shared_ptr<const HostIdentity> identity_;
   std::string session_id_;
   ssh_session_struct* session_ = nullptr;
-  ssh_event_struct* event_ = nullptr;
   ssh_message_struct* verified_message_ = nullptr;
-  std::string_view input_;
+  std::string_view input_;                     // until the keys are exchanged: what libssh may read
+  ssh_buffer_struct* libssh_input_ = nullptr;  // where it reads to
+  ByteQueue begun_;                            // after that: a packet whose end has not come yet
   // The packet that the next call of libssh's packing function is to hold, in place of its own.
   const std::string_view* outgoing_[2] = {nullptr, nullptr};
   std::uint64_t emitted_ = 0;

@@ -8,7 +8,7 @@ import time
 
 import paramiko
 from paramiko.common import (cMSG_CHANNEL_CLOSE, cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_OPEN, cMSG_CHANNEL_REQUEST,
-                             cMSG_CHANNEL_SUCCESS, cMSG_CHANNEL_WINDOW_ADJUST, cMSG_GLOBAL_REQUEST)
+                             cMSG_CHANNEL_SUCCESS, cMSG_CHANNEL_WINDOW_ADJUST, cMSG_GLOBAL_REQUEST, cMSG_IGNORE)
 from paramiko.message import Message
 
 
@@ -203,6 +203,18 @@ def globals_in_order(client, _):
     assert client.is_active()
 
 
+def many_small_packets_at_once(client, _):
+    # Written in one piece: a reader that calls itself for each needs a deep stack.
+    pieces = []
+    write = client.packetizer.write_all
+    client.packetizer.write_all = pieces.append
+    for _ in range(20_000):
+        client.packet(cMSG_IGNORE, "")
+    client.packetizer.write_all = write
+    write(b"".join(pieces))
+    assert session(client, "echo alive").recv(100) == b"alive\n"
+
+
 def bytes_before_close_arrive(client, _):
     target = f"/tmp/ssh-test.{os.getpid()}"
     size = 1_900_000  # within the first window
@@ -244,7 +256,7 @@ CASES = {case.__name__: case for case in (
     more_than_the_window, more_than_a_packet, no_such_channel, data_after_eof, data_after_close, window_overflow, length_that_lies,
     malformed_request, answer_to_nothing, session_after_no_more_sessions, a_flood_of_requests, long_requests_that_nobody_takes, a_name_without_end,
     questions_during_a_key_exchange, too_many_channels,
-    unknown_channel_type, globals_in_order, bytes_before_close_arrive, a_client_that_does_not_read)}
+    unknown_channel_type, globals_in_order, many_small_packets_at_once, bytes_before_close_arrive, a_client_that_does_not_read)}
 
 
 def main():

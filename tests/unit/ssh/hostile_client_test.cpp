@@ -26,7 +26,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, HostileClient,
                                          "data_after_close", "window_overflow", "length_that_lies", "malformed_request",
                                          "answer_to_nothing", "session_after_no_more_sessions", "a_flood_of_requests", "long_requests_that_nobody_takes", "a_name_without_end",
                                          "questions_during_a_key_exchange",
-                                         "too_many_channels", "unknown_channel_type", "globals_in_order", "bytes_before_close_arrive",
+                                         "too_many_channels", "unknown_channel_type", "globals_in_order", "many_small_packets_at_once", "bytes_before_close_arrive",
                                          "a_client_that_does_not_read"),
                          [](const auto& each) { return std::string(each.param); });
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
 #include <fstream>
 #include <random>
 
@@ -71,11 +72,72 @@ TEST_F(OpenSsh, LargeTransfersBothWaysKeepEveryByte) {
     std::size_t size;
   };
   for (const Case& each : {Case{"chacha20-poly1305@openssh.com", 200'000'000}, Case{"aes128-gcm@openssh.com", 20'000'000},
-                           Case{"aes256-gcm@openssh.com", 20'000'000}}) {
+                           Case{"aes256-gcm@openssh.com", 20'000'000}, Case{"aes128-ctr", 20'000'000}, Case{"aes256-ctr", 20'000'000}}) {
     const std::string bytes = some_bytes(each.size);
     const Finished done = ssh({"-c", each.cipher, "127.0.0.1", "cat"}, bytes);
     EXPECT_EQ(done.code, 0) << done.err;
     EXPECT_TRUE(done.out == bytes) << each.cipher << ": " << done.out.size();
+  }
+}
+
+TEST_F(OpenSsh, EveryMacOfThePlainCiphers) {
+  const std::string bytes = some_bytes(1'000'000);
+  for (const char* mac : {"hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"}) {
+    const Finished done = ssh({"-c", "aes128-ctr", "-m", mac, "-o", "RekeyLimit=300K", "127.0.0.1", "cat"}, bytes);
+    EXPECT_EQ(done.code, 0) << mac << ": " << done.err;
+    EXPECT_TRUE(done.out == bytes) << mac << ": " << done.out.size();
+  }
+}
+
+// Between a client and the server: passes on what the client sends in pieces of `size`, which arrive as they may.
+class Cutter {
+ public:
+  Cutter(std::uint16_t server, std::size_t size) : thread_([this, server, size] { serve(server, size); }) {}
+  ~Cutter() { thread_.join(); }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+
+ private:
+  using tcp = asio::ip::tcp;
+  void serve(std::uint16_t server, std::size_t size) {
+    boost::system::error_code error;
+    tcp::socket client(io_), target(io_);
+    acceptor_.accept(client, error);
+    target.connect({asio::ip::address_v4::loopback(), server}, error);
+    target.set_option(tcp::no_delay(true), error);
+    std::thread back([&client, &target] { copy(target, client, 1 << 16); });
+    copy(client, target, size);
+    back.join();
+  }
+  static void copy(tcp::socket& from, tcp::socket& to, std::size_t size) {
+    boost::system::error_code error;
+    std::vector<char> buffer(1 << 16);
+    for (;;) {
+      const std::size_t count = from.read_some(asio::buffer(buffer), error);
+      for (std::size_t at = 0; at < count && !error; at += size) asio::write(to, asio::buffer(buffer.data() + at, std::min(size, count - at)), error);
+      if (error) break;
+    }
+    to.shutdown(tcp::socket::shutdown_send, error);
+  }
+
+  asio::io_context io_;
+  tcp::acceptor acceptor_{io_, {asio::ip::address_v4::loopback(), 0}};
+  std::thread thread_;
+};
+
+TEST_F(OpenSsh, PacketsMayBeCutAnywhere) {
+  struct Case {
+    const char* cipher;
+    std::size_t piece, size;
+  };
+  for (const Case& each : {Case{"chacha20-poly1305@openssh.com", 1, 70'000}, Case{"aes256-gcm@openssh.com", 3, 200'000}, Case{"aes128-ctr", 37, 900'000},
+                           Case{"aes128-gcm@openssh.com", 4099, 3'000'000}, Case{"chacha20-poly1305@openssh.com", 33'001, 9'000'000}}) {
+    const std::string bytes = some_bytes(each.size);
+    const Cutter cutter(server.port(), each.piece);
+    std::vector<std::string> command = server.ssh(key, {"-c", each.cipher, "-o", "RekeyLimit=2M", "127.0.0.1", "cat"});
+    *std::find(command.begin(), command.end(), std::to_string(server.port())) = std::to_string(cutter.port());
+    const Finished done = run(command, bytes);
+    EXPECT_EQ(done.code, 0) << done.err;
+    EXPECT_TRUE(done.out == bytes) << each.cipher << " in pieces of " << each.piece << ": " << done.out.size();
   }
 }
 
