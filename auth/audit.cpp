@@ -59,8 +59,8 @@ std::string cut_object(const Cut& cut) { return "rows to " + std::to_string(cut.
 
 // The highest number ever given; SQLite keeps it for AUTOINCREMENT.
 std::int64_t last_number(SQLite::Database& database) {
-  SQLite::Statement row = query(database, "SELECT seq FROM sqlite_sequence WHERE name = 'audit'");
-  return row.executeStep() ? row.getColumn(0).getInt64() : 0;
+  KeptStatement row(database, "SELECT seq FROM sqlite_sequence WHERE name = 'audit'");
+  return row->executeStep() ? row->getColumn(0).getInt64() : 0;
 }
 
 }  // namespace
@@ -68,8 +68,8 @@ std::int64_t last_number(SQLite::Database& database) {
 void append_audit(SQLite::Database& writer, Timestamp at, const Actor& actor, std::string_view action, std::string_view object, std::string_view outcome) {
   std::string previous;
   {
-    SQLite::Statement last = query(writer, "SELECT hash FROM audit ORDER BY number DESC LIMIT 1");
-    if (last.executeStep()) previous = text_in(last, 0);
+    KeptStatement last(writer, "SELECT hash FROM audit ORDER BY number DESC LIMIT 1");
+    if (last->executeStep()) previous = text_in(*last, 0);
   }
   AuditRow row;
   row.number = last_number(writer) + 1;

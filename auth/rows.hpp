@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "auth/model.hpp"
+#include "base/kept_statements.hpp"
 
 namespace berth::auth {
 
@@ -23,18 +24,24 @@ inline void bind_one(SQLite::Statement& statement, int index, Blob value) {
 inline void bind_one(SQLite::Statement& statement, int index, Timestamp value) { statement.bind(index, std::int64_t{value.time_since_epoch().count()}); }
 
 template <class... Values>
-SQLite::Statement query(SQLite::Database& database, const char* sql, const Values&... values) {
-  SQLite::Statement statement(database, sql);
+void bind_all(SQLite::Statement& statement, const Values&... values) {
   int index = 0;
   (bind_one(statement, ++index, values), ...);
+}
+
+template <class... Values>
+SQLite::Statement query(SQLite::Database& database, const char* sql, const Values&... values) {
+  SQLite::Statement statement(database, sql);
+  bind_all(statement, values...);
   return statement;
 }
 
 // Answers how many rows changed.
 template <class... Values>
 int run(SQLite::Database& database, const char* sql, const Values&... values) {
-  SQLite::Statement statement = query(database, sql, values...);
-  return statement.exec();
+  KeptStatement statement(database, sql);
+  bind_all(*statement, values...);
+  return statement->exec();
 }
 
 inline Timestamp time_in(const SQLite::Statement& row, int column) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/assert.hpp"
+#include "base/kept_statements.hpp"
 #include "base/log.hpp"
 
 namespace berth {
@@ -17,6 +18,8 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kMostInGroup = 512;     // changes in one commit: bounds how long the first one waits
 constexpr std::size_t kMostQueued = 100'000;  // of those that nobody waits for
+// How long the first of those waits for more: a login has several rows, and each commit writes and flushes every page that it touches.
+constexpr std::chrono::milliseconds kGather{2};
 
 bool in_transaction(SQLite::Database& database) { return sqlite3_get_autocommit(database.getHandle()) == 0; }
 
@@ -93,15 +96,21 @@ void StoreWriter::add(std::string_view what, Change change) {
 }
 
 void StoreWriter::add(Item item) {
+  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
+    const bool awaited = is_awaited(item);
     queue_.push_back(std::move(item));
+    awaited_ += awaited ? 1 : 0;
+    wake = awaited || queue_.size() == 1 || queue_.size() >= kMostInGroup;
   }
-  wake_.notify_one();
+  if (wake) wake_.notify_one();
 }
 
 void StoreWriter::run() {
   pthread_setname_np(pthread_self(), "store");
+  KeptStatements kept(database_);
+  kept.serve_this_thread();
   const auto note = [](void* self, int, const char*, const char* table, sqlite3_int64) { static_cast<StoreWriter*>(self)->note_table(table); };
   sqlite3_update_hook(database_.getHandle(), note, this);
   while (true) {
@@ -110,10 +119,12 @@ void StoreWriter::run() {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;
+      wake_.wait_for(lock, kGather, [this] { return stopping_ || awaited_ > 0 || queue_.size() >= kMostInGroup; });
       const std::size_t count = std::min(queue_.size(), kMostInGroup);
       group.reserve(count);
       std::move(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count), std::back_inserter(group));
       queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
+      awaited_ -= static_cast<std::size_t>(std::count_if(group.begin(), group.end(), is_awaited));
     }
     std::vector<Result<void>> results = commit_group(group);
     tell_watcher();
@@ -132,15 +143,16 @@ std::vector<Result<void>> StoreWriter::commit_group(const std::vector<Item>& gro
 
 bool StoreWriter::commit_together(const std::vector<Item>& group, std::vector<Result<void>>& results) {
   try {
-    database_.exec("BEGIN IMMEDIATE");
+    execute("BEGIN IMMEDIATE");
     for (const Item& item : group) {
-      database_.exec("SAVEPOINT item");
+      execute("SAVEPOINT item");
       results.push_back(apply(item.change));
       // A full disk rolls the whole transaction back by itself, and the earlier changes with it.
       if (!in_transaction(database_)) return false;
-      database_.exec(results.back().has_error() ? "ROLLBACK TO item; RELEASE item" : "RELEASE item");
+      if (results.back().has_error()) execute("ROLLBACK TO item");
+      execute("RELEASE item");
     }
-    database_.exec("COMMIT");
+    execute("COMMIT");
     return true;
   } catch (const SQLite::Exception& problem) {
     store_error(path_, &database_, problem);
@@ -151,10 +163,10 @@ bool StoreWriter::commit_together(const std::vector<Item>& group, std::vector<Re
 
 Result<void> StoreWriter::commit_alone(const Change& change) {
   try {
-    database_.exec("BEGIN IMMEDIATE");
+    execute("BEGIN IMMEDIATE");
     Result<void> result = apply(change);
     if (result.has_value()) {
-      database_.exec("COMMIT");
+      execute("COMMIT");
     } else {
       roll_back();
     }
@@ -165,6 +177,8 @@ Result<void> StoreWriter::commit_alone(const Change& change) {
     return error;
   }
 }
+
+void StoreWriter::execute(const char* sql) { KeptStatement(database_, sql)->exec(); }
 
 Result<void> StoreWriter::apply(const Change& change) {
   try {

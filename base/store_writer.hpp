@@ -43,7 +43,7 @@ class StoreWriter {
 
   void add(Change change, Completion completion);
   void add(Change change, std::promise<Result<void>>& waiting);
-  void add(std::string_view what, Change change);  // nobody waits
+  void add(std::string_view what, Change change);  // nobody waits: written with what else comes within 2 ms, sooner when somebody waits for one of those
 
   void watch(std::function<void(const std::vector<std::string>& tables)> changed);
   const Histogram& latency() const { return latency_; }
@@ -55,8 +55,10 @@ class StoreWriter {
     std::chrono::steady_clock::time_point queued_at = std::chrono::steady_clock::now();
   };
 
+  static bool is_awaited(const Item& item) { return !std::holds_alternative<std::string>(item.answer); }
   void add(Item item);
   void run();
+  void execute(const char* sql);
   std::vector<Result<void>> commit_group(const std::vector<Item>& group);
   bool commit_together(const std::vector<Item>& group, std::vector<Result<void>>& results);
   Result<void> commit_alone(const Change& change);
@@ -68,9 +70,10 @@ class StoreWriter {
 
   const std::string path_;
   SQLite::Database database_;
-  std::mutex mutex_;  // of the three below
+  std::mutex mutex_;  // of the four below
   std::condition_variable wake_;
   std::deque<Item> queue_;
+  std::size_t awaited_ = 0;  // of them, those that somebody waits for
   bool stopping_ = false;
   bool dropping_ = false;  // the queue is full: say so once
   std::mutex watcher_mutex_;

@@ -1,3 +1,4 @@
+#include "auth/login_reads.hpp"
 #include "auth/rows.hpp"
 #include "auth_fixture.hpp"
 
@@ -6,8 +7,15 @@ namespace {
 
 class DirectoryTest : public AuthTest {
  protected:
-  LoginRefusal login(std::string_view user, const std::string& blob) { return directory.decide_login(*reader, user, blob).refusal; }
+  // By statements that are prepared for it, and by those that a lane has kept since the beginning.
+  LoginRefusal login(std::string_view user, const std::string& blob) {
+    const LoginRefusal refusal = directory.decide_login(*reader, user, blob).refusal;
+    EXPECT_EQ(decide_login(directory, kept, user, blob).refusal, refusal);
+    return refusal;
+  }
   void set_disabled(const std::string& name, bool disabled) { ASSERT_TRUE(run_coroutine(directory.set_disabled(admin, name, disabled)).has_value()); }
+
+  KeptStatements kept{*reader};
 };
 
 TEST_F(DirectoryTest, DecidesLogins) {
@@ -26,6 +34,24 @@ TEST_F(DirectoryTest, DecidesLogins) {
   EXPECT_EQ(login("ada", bob.blob), LoginRefusal::unknown_key);
   set_disabled("ada", false);
   EXPECT_EQ(login("ada", ada.blob), LoginRefusal::none);
+}
+
+TEST_F(DirectoryTest, WhatALaneKeepsSeesEachChangeAtOnce) {
+  add_user("ada");
+  EXPECT_FALSE(find_user(kept, "eve"));
+  EXPECT_TRUE(find_user(kept, "ada")->forwards.empty());
+  ForwardRules none;
+  none.kinds.emplace();
+  ASSERT_TRUE(run_coroutine(directory.set_forwards(admin, "ada", none)).has_value());
+  EXPECT_EQ(find_user(kept, "ada")->forwards.kinds, none.kinds);
+  for (int seed = 1; seed <= 3; ++seed) {
+    const Key key = add_key("ada", seed);
+    EXPECT_EQ(decide_login(directory, kept, "ada", key.blob).refusal, LoginRefusal::none);
+    ASSERT_TRUE(run_coroutine(directory.revoke_key(admin, key.fingerprint)).has_value());
+    EXPECT_EQ(decide_login(directory, kept, "ada", key.blob).refusal, LoginRefusal::revoked_key);
+  }
+  ASSERT_TRUE(run_coroutine(directory.remove_user(admin, "ada")).has_value());
+  EXPECT_FALSE(find_user(kept, "ada"));
 }
 
 TEST_F(DirectoryTest, NeverTellsAboutAnothersKey) {
