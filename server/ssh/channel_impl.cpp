@@ -90,7 +90,7 @@ asio::awaitable<Result<ChannelRequest>> ChannelImpl::next_request() {
 
 void ChannelImpl::reply(bool success) {
   const bool wanted = std::exchange(reply_due_, std::nullopt).value_or(false);
-  if (!wanted || !connection_ || close_sent_) return;
+  if (!wanted || !connection_ || state_ != State::open || close_sent_) return;  // a peer that has guessed the number of a channel not confirmed yet
   connection_->send(WireWriter(success ? kMsgChannelSuccess : kMsgChannelFailure).u32(remote_->id).bytes());
 }
 
