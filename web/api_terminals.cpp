@@ -153,7 +153,7 @@ asio::awaitable<ApiReply> get_terminal(ApiCall& call) {
   const auto presence = lane.presences.find_or_open(call.caller.login->session, wish->workspace, {}, client.peer.label());
   auto end = std::make_shared<TerminalEnd>();
   end->act = [&client] { client.stream.close(); };
-  const Presences::Use use(presence, client.stream, [end] { end->now(); });
+  Presences::Use use(presence, client.stream, [end] { end->now(); });
   auto live = lane.services().sessions.open(row_of(call, *wish), lane.executor(), [end](const std::string&) { end->now(); });
   const bool by_role = wish->workspace.user != call.caller.actor.name;
   const auto still_valid = [&lane, cookie = call.caller.cookie, by_role] {

@@ -15,8 +15,10 @@ asio::awaitable<void> yield() { co_await asio::post(co_await asio::this_coro::ex
 // One direction of a WebSocket. `half`: the other one has ended; a peer that then says nothing for long is not waited for.
 asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, std::atomic<std::uint64_t>& count, bool& half) {
   std::size_t in_one_go = 0;
+  bool wait_first = false;
   while (true) {
-    const Moved got = from.try_read(lane.scratch.data(), lane.scratch.size());
+    const Moved got = wait_first ? Moved{Moved::Kind::blocked, 0} : from.try_read(lane.scratch.data(), lane.scratch.size());
+    wait_first = false;
     if (got.kind == Moved::Kind::blocked) {  // most WebSockets idle most of the time
       from.shrink();
       to.shrink();
@@ -33,8 +35,12 @@ asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, s
     if (got.kind == Moved::Kind::broken) break;
     if (half) from.read_within(lane.limits().half_open);
     count.fetch_add(got.bytes, std::memory_order_relaxed);
-    auto written = co_await write_scratch(to, {lane.scratch.data(), got.bytes});
-    if (!written) break;
+    wait_first = from.drained(got.bytes);
+    std::string_view data(lane.scratch.data(), got.bytes);
+    if (!to.write_now(data)) {
+      auto written = co_await write_scratch(to, data);
+      if (!written) break;
+    }
     if ((in_one_go += got.bytes) < kYieldBytes) continue;
     in_one_go = 0;
     co_await yield();
@@ -47,7 +53,7 @@ asio::awaitable<Result<void>> pump(LaneServer& lane, Stream& from, Stream& to, s
 }  // namespace
 
 asio::awaitable<Result<void>> Exchange::run(std::string head) {
-  waiting_since_ = std::chrono::steady_clock::now();
+  waiting_since_ = lane_.deadlines.now();
   std::string_view rest = head;
   Result<void> written;
   if (!upstream_.write_now(rest)) written = co_await upstream_.write(rest);
@@ -96,7 +102,7 @@ asio::awaitable<Result<void>> Exchange::upload() {
     co_await yield();
   }
   uploaded_ = true;
-  waiting_since_ = std::chrono::steady_clock::now();
+  waiting_since_ = lane_.deadlines.now();
   co_return Result<void>{};
 }
 
@@ -129,7 +135,7 @@ asio::awaitable<Result<std::size_t>> Exchange::read_upstream() {
     if (ready) continue;
     if (ready.error().kind != ErrorKind::timeout) co_return ready.error();
     if (client_.stream.peer_hung_up()) co_return Error{ErrorKind::closed, "the client left"};
-    if (!answered_ && uploaded_ && std::chrono::steady_clock::now() - waiting_since_ >= limit)
+    if (!answered_ && uploaded_ && lane_.deadlines.now() - waiting_since_ >= limit)
       co_return Error{ErrorKind::timeout, "the workspace's server did not answer in time"};
   }
 }

@@ -40,7 +40,7 @@ std::string_view trim(std::string_view text) {
 }
 
 struct NameRow { std::string_view name; Name id; };
-constexpr NameRow kNames[] = {
+constexpr auto kNames = std::to_array<NameRow>({
     {"te", Name::te}, {"via", Name::via}, {"host", Name::host}, {"date", Name::date}, {"cookie", Name::cookie}, {"origin", Name::origin},
     {"accept", Name::accept}, {"expect", Name::expect}, {"upgrade", Name::upgrade}, {"trailer", Name::trailer}, {"referer", Name::referer},
     {"refresh", Name::refresh}, {"connection", Name::connection}, {"keep-alive", Name::keep_alive}, {"forwarded", Name::forwarded},
@@ -52,8 +52,22 @@ constexpr NameRow kNames[] = {
     {"x-real-ip", Name::x_real_ip}, {"transfer-encoding", Name::transfer_encoding}, {"if-none-match", Name::if_none_match},
     {"sec-fetch-mode", Name::sec_fetch_mode}, {"sec-fetch-dest", Name::sec_fetch_dest}, {"sec-fetch-site", Name::sec_fetch_site}, {"sec-websocket-key", Name::sec_websocket_key},
     {"sec-websocket-version", Name::sec_websocket_version}, {"x-accel-buffering", Name::x_accel_buffering},
-};
+});
 constexpr std::size_t kLongestName = 21;
+
+// The names again, shorter ones first; those of N letters are the rows from kOfSize[N] to kOfSize[N + 1].
+constexpr auto kNamesBySize = [] {
+  auto rows = kNames;
+  std::sort(rows.begin(), rows.end(), [](const NameRow& a, const NameRow& b) { return a.name.size() < b.name.size(); });
+  return rows;
+}();
+constexpr auto kOfSize = [] {
+  std::array<std::uint8_t, kLongestName + 2> from{};
+  for (const NameRow& row : kNames)
+    for (std::size_t size = row.name.size() + 1; size < from.size(); ++size) ++from[size];
+  return from;
+}();
+static_assert(kOfSize[kLongestName + 1] == kNames.size());
 
 // One line of a head, without its CRLF; the scanner has made sure that each '\n' follows a '\r'.
 std::string_view next_line(std::string_view& rest) {
@@ -133,10 +147,12 @@ std::optional<ParseError> parse_version(std::string_view text, int& minor) {
 }  // namespace
 
 Name name_id(std::string_view name) {
-  if (name.size() < 2 || name.size() > kLongestName) return Name::other;
+  if (name.empty() || name.size() > kLongestName) return Name::other;
   const char first = lower(name.front());
-  for (const NameRow& row : kNames)
-    if (row.name.size() == name.size() && row.name.front() == first && equals_ignoring_case(row.name, name)) return row.id;
+  for (std::size_t i = kOfSize[name.size()]; i < kOfSize[name.size() + 1]; ++i) {
+    const NameRow& row = kNamesBySize[i];
+    if (row.name.front() == first && equals_ignoring_case(row.name, name)) return row.id;
+  }
   return Name::other;
 }
 

@@ -4,12 +4,15 @@
 
 namespace berth::web {
 
-Presences::Use::Use(std::shared_ptr<Presence> presence, Stream& stream, std::function<void()> end) : presence_(std::move(presence)), stream_(&stream) {
-  presence_->streams[stream_] = std::move(end);
+Presences::Use::Use(std::shared_ptr<Presence> presence, Stream& stream, std::function<void()> end)
+    : presence_(std::move(presence)), stream_(stream), end_(std::move(end)), next_(presence_->first_use) {
+  if (next_) next_->previous_ = this;
+  presence_->first_use = this;
 }
 
 Presences::Use::~Use() {
-  presence_->streams.erase(stream_);
+  (previous_ ? previous_->next_ : presence_->first_use) = next_;
+  if (next_) next_->previous_ = previous_;
   presence_->last_used = std::chrono::steady_clock::now();
 }
 
@@ -41,9 +44,9 @@ std::shared_ptr<Presences::Presence> Presences::find_or_open(const auth::WebSess
 }
 
 void Presences::close_streams(Presence& presence) {
-  for (const auto& [stream, end] : presence.streams) {
-    if (end) end();
-    else stream->close();
+  for (Use* use = presence.first_use; use; use = use->next_) {
+    if (use->end_) use->end_();
+    else use->stream_.close();
   }
 }
 
@@ -84,7 +87,7 @@ void Presences::end_shares(const std::function<bool(const Presence& presence, co
 
 void Presences::close_unused(std::chrono::steady_clock::time_point now, std::chrono::seconds age) {
   for (auto it = open_.begin(); it != open_.end();) {
-    if (!it->second->streams.empty() || now - it->second->last_used < age) {
+    if (it->second->first_use || now - it->second->last_used < age) {
       ++it;
       continue;
     }

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "auth/sessions.hpp"
 #include "auth/web_logins.hpp"
@@ -24,15 +23,16 @@ class Presences {
       : sessions_(sessions), executor_(std::move(executor)), on_killed_(std::move(on_killed)) {}
   ~Presences();
 
+  class Use;
   struct Presence {
     std::shared_ptr<auth::LiveSession> live;
     auth::WebSession session;
-    std::unordered_map<Stream*, std::function<void()>> streams;  // and how each is ended; empty: it is closed
+    Use* first_use = nullptr;  // what it carries now, a list
     std::chrono::steady_clock::time_point last_used{};
     bool checked = false;  // the login has been looked at again since the row can be found by a revocation
   };
   // Holds one connection's stream in a presence while a request of it is served. `end` is called in place of closing the stream.
-  class Use {
+  class Use {  // in a list of its own: each request makes one
    public:
     Use(std::shared_ptr<Presence> presence, Stream& stream, std::function<void()> end = {});
     ~Use();
@@ -40,8 +40,11 @@ class Presences {
     auth::LiveSession& live() { return *presence_->live; }
 
    private:
+    friend class Presences;
     std::shared_ptr<Presence> presence_;
-    Stream* stream_;
+    Stream& stream_;
+    std::function<void()> end_;
+    Use *previous_ = nullptr, *next_ = nullptr;
   };
   // `share`: by which somebody visits another's workspace; empty: it is their own.
   std::shared_ptr<Presence> find_or_open(const auth::WebSession& session, const workspaces::WorkspaceId& id, const std::string& share, const std::string& client_address);

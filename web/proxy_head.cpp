@@ -76,12 +76,10 @@ std::string without_domain(std::string_view cookie) {
 }
 
 // RFC 7239: the address quoted when it is IPv6.
-std::string forwarded_value(const ProxyRequest& proxy) {
+void append_forwarded(std::string& out, const ProxyRequest& proxy) {
   const bool v6 = proxy.client_address.find(':') != std::string_view::npos;
-  std::string value = "for=";
-  value.append(v6 ? "\"[" : "").append(proxy.client_address).append(v6 ? "]\"" : "");
-  value.append(";host=\"").append(proxy.public_host).append("\";proto=").append(proxy.secure ? "https" : "http");
-  return value;
+  out.append("Forwarded: for=").append(v6 ? "\"[" : "").append(proxy.client_address).append(v6 ? "]\"" : "");
+  out.append(";host=\"").append(proxy.public_host).append("\";proto=").append(proxy.secure ? "https" : "http").append("\r\n");
 }
 
 // "/x" and "http://localhost:8000/x" become "/w/ada/main/port/8000/x"; what has the prefix already, or leads elsewhere, stays.
@@ -151,8 +149,8 @@ std::string rewrite_request(const RequestHead& head, const ProxyRequest& proxy) 
     else append_line(out, field.name, field.value);
   }
   if (!cookies.empty()) append_line(out, "Cookie", cookies);
-  if (!proxy.token.empty()) append_line(out, "Authorization", "token " + std::string(proxy.token));
-  append_line(out, "Forwarded", forwarded_value(proxy));
+  if (!proxy.token.empty()) out.append("Authorization: token ").append(proxy.token).append("\r\n");
+  append_forwarded(out, proxy);
   append_line(out, "X-Forwarded-For", proxy.client_address);
   append_line(out, "X-Forwarded-Host", proxy.public_host);
   append_line(out, "X-Forwarded-Proto", proxy.secure ? "https" : "http");

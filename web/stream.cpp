@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/deferred.hpp>
 #include <cerrno>
+#include <ctime>
 
 namespace berth::web {
 namespace asio = boost::asio;
@@ -65,7 +66,20 @@ BIO* make_bio(int fd, std::string* out) {
   return bio;
 }
 
+// Nobody can change what family a socket is of.
+bool carries_only_bytes(int socket) {
+  int family = AF_UNSPEC;
+  socklen_t size = sizeof family;
+  return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && (family == AF_INET || family == AF_INET6);
+}
+
 }  // namespace
+
+Deadlines::TimePoint Deadlines::now() const {
+  timespec at{};
+  if (::clock_gettime(CLOCK_MONOTONIC_COARSE, &at) != 0) return std::chrono::steady_clock::now();
+  return TimePoint(std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec));
+}
 
 void Deadlines::add(Stream& stream) {
   stream.next_ = first_;
@@ -101,14 +115,14 @@ void Deadlines::close_all() {
 }
 
 Stream::Stream(asio::any_io_executor executor, FileDescriptor socket, Deadlines& deadlines)
-    : of_workspace_(false), descriptor_(executor), deadlines_(deadlines) {
+    : of_workspace_(false), plain_bytes_(carries_only_bytes(socket.get())), descriptor_(executor), deadlines_(deadlines) {
   ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
   descriptor_.assign(socket.release());
   deadlines_.add(*this);
 }
 
 Stream::Stream(asio::any_io_executor executor, tunnels::WorkspaceSocket socket, Deadlines& deadlines)
-    : of_workspace_(true), descriptor_(executor), deadlines_(deadlines) {
+    : of_workspace_(true), plain_bytes_(carries_only_bytes(socket.get())), descriptor_(executor), deadlines_(deadlines) {
   descriptor_.assign(socket.release());
   deadlines_.add(*this);
 }
@@ -187,7 +201,8 @@ Moved Stream::tls_result(int result) {
 Moved Stream::try_read(char* into, std::size_t size) {
   if (closed_ || read_stopped_ || tls_broken_) return {Moved::Kind::broken, 0};
   if (!ssl_) {
-    const ssize_t got = tunnels::receive_some(descriptor_.native_handle(), into, size);
+    const int socket = descriptor_.native_handle();
+    const ssize_t got = plain_bytes_ ? ::recv(socket, into, size, MSG_DONTWAIT) : tunnels::receive_some(socket, into, size);
     if (got > 0) return {Moved::Kind::bytes, static_cast<std::size_t>(got)};
     if (got == 0) return {Moved::Kind::end, 0};
     return {errno == EAGAIN || errno == EINTR ? Moved::Kind::blocked : Moved::Kind::broken, 0};
@@ -289,6 +304,8 @@ bool Stream::peer_hung_up() {
   pollfd look{closed_ ? -1 : descriptor_.native_handle(), POLLRDHUP, 0};
   return closed_ || (::poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
 }
+
+bool Stream::drained(std::size_t last_read) const { return last_read < kLargeRecord && !has_more(); }
 
 void Stream::shrink() {
   if (encrypted_.empty() && encrypted_.capacity() > kSmall) std::string().swap(encrypted_);

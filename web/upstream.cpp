@@ -22,7 +22,7 @@ const Started* Upstreams::ready(const workspaces::WorkspaceId& id, bool with_jup
     return nullptr;
   }
   if (with_jupyter && !started.jupyter) return nullptr;
-  found->second.last_used = std::chrono::steady_clock::now();
+  found->second.last_used = lane_.deadlines.now();
   return &started;
 }
 
@@ -31,7 +31,7 @@ void Upstreams::remember(const workspaces::WorkspaceId& id, const Started& start
   const bool keep_jupyter = known.started.link == started.link && !started.jupyter;
   auto jupyter = keep_jupyter ? known.started.jupyter : started.jupyter;
   known.started = Started{started.link, std::move(jupyter)};
-  known.last_used = std::chrono::steady_clock::now();
+  known.last_used = lane_.deadlines.now();
 }
 
 void Upstreams::forget(const workspaces::WorkspaceId& id) {
@@ -69,7 +69,7 @@ void Upstreams::give_back(const Target& target, std::unique_ptr<Stream> stream) 
   if (lane_.stopping() || !stream->open()) return;
   auto& kept = idle_[target];
   if (kept.size() >= kIdlePerTarget) return;
-  kept.push_back({std::move(stream), std::chrono::steady_clock::now()});
+  kept.push_back({std::move(stream), lane_.deadlines.now()});
 }
 
 void Upstreams::close_unused(std::chrono::steady_clock::time_point now) {

@@ -52,10 +52,10 @@ std::optional<Admitted> admit_to_path(LaneServer& lane, const Connection& client
 // From the path below the workspace to where it leads. A Response is the answer already (redirect, 404).
 std::variant<ProxyPlan, Response> plan_for(LaneServer& lane, const Connection& client, const WorkspacePath& path) {
   const RequestHead& head = client.head;
-  const std::string base = "/w/" + path.id.user + "/" + path.id.name;
+  const std::string base(head.target.substr(0, path.id.user.size() + path.id.name.size() + 4));  // "/w/ada/main"
   ProxyPlan plan;
   plan.target.id = path.id;
-  plan.workspace_path = base + "/";
+  plan.workspace_path.append(base) += '/';
   plan.public_origin = lane.shared.origins.origin(Face::workspaces, Face::workspaces, head.host, client.secure);
   plan.websocket = asks_for_websocket(head);
   if (path.rest.empty() || path.rest == "/" || path.rest == "/jupyter") return redirect_response(base + "/jupyter/lab");
@@ -69,11 +69,11 @@ std::variant<ProxyPlan, Response> plan_for(LaneServer& lane, const Connection& c
   const std::size_t slash = after.find('/');
   const auto port = parse_port(after.substr(0, slash));
   if (!port) return not_found(head);
-  plan.prefix = base + "/port/" + std::to_string(*port);
-  const std::string query = head.target.find('?') == std::string_view::npos ? "" : "?" + std::string(head.query());
-  if (slash == std::string_view::npos) return redirect_response(plan.prefix + "/" + query);
+  const std::size_t prefix = base.size() + 6 + std::min(slash, after.size());  // a port has one spelling
+  plan.prefix = head.target.substr(0, prefix);
+  if (slash == std::string_view::npos) return redirect_response(plan.prefix + "/" + std::string(head.target.substr(prefix)));
   plan.target.port = *port;
-  plan.upstream_target = std::string(after.substr(slash)) + query;
+  plan.upstream_target = head.target.substr(prefix);
   plan.upstream_host = "localhost:" + std::to_string(*port);
   return plan;
 }

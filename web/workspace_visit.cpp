@@ -111,7 +111,7 @@ asio::awaitable<void> serve_visit(LaneServer& lane, Connection& client, ProxyPla
   std::shared_ptr<Presences::Presence> presence;
   if (!refusal) refusal = enter(lane, client, plan, admitted, admit, was_ready, presence);
   if (refusal) co_return co_await answer(client, std::move(*refusal));
-  const Presences::Use use(presence, client.stream);
+  Presences::Use use(presence, client.stream);
   co_await proxy_request(lane, client, plan, *presence->live);
 }
 

@@ -42,10 +42,10 @@ FileDescriptor connect_unix_path(const std::string& path) {
 
 class FakeLink final : public tunnels::AgentLink {
  public:
-  explicit FakeLink(FakeWorkspaces& state) : state_(state) {}
+  FakeLink(FakeWorkspaces& state, workspaces::WorkspaceId id) : state_(state), id_(std::move(id)) {}
   bool alive() const override {
     const std::lock_guard lock(state_.mutex);
-    return state_.running;
+    return state_.running && !state_.stopped.contains(id_);
   }
   asio::awaitable<Result<std::unique_ptr<tunnels::Process>>> exec(tunnels::ExecOptions) override { co_return unsupported(); }
   asio::awaitable<Result<tunnels::WorkspaceSocket>> connect_tcp(std::string host, std::uint16_t port) override {
@@ -68,12 +68,13 @@ class FakeLink final : public tunnels::AgentLink {
  private:
   static Error unsupported() { return Error{ErrorKind::unavailable, "not in this test"}; }
   FakeWorkspaces& state_;
+  const workspaces::WorkspaceId id_;
 };
 
 class FakeManager final : public workspaces::Manager {
  public:
-  explicit FakeManager(FakeWorkspaces& state) : state_(state), link_(std::make_shared<FakeLink>(state)) {}
-  asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> open(Lane& lane, workspaces::WorkspaceId, workspaces::Progress progress) override {
+  explicit FakeManager(FakeWorkspaces& state) : state_(state) {}
+  asio::awaitable<Result<std::shared_ptr<tunnels::AgentLink>>> open(Lane& lane, workspaces::WorkspaceId id, workspaces::Progress progress) override {
     std::chrono::milliseconds takes{};
     {
       const std::lock_guard lock(state_.mutex);
@@ -86,13 +87,16 @@ class FakeManager final : public workspaces::Manager {
     const std::lock_guard lock(state_.mutex);
     if (!state_.start_failure.empty()) co_return Error{ErrorKind::unavailable, state_.start_failure};
     state_.running = true;
-    co_return std::shared_ptr<tunnels::AgentLink>(link_);
+    state_.stopped.erase(id);
+    auto& link = links_[id];
+    if (!link) link = std::make_shared<FakeLink>(state_, id);
+    co_return std::shared_ptr<tunnels::AgentLink>(link);
   }
   bool keeper_connected() const override { return true; }
   asio::awaitable<Result<void>> stop(Lane&, workspaces::WorkspaceId id) override {
     {
       const std::lock_guard lock(state_.mutex);
-      state_.running = false;
+      state_.stopped.insert(id);
     }
     if (state_.watcher) state_.watcher(id.user);
     co_return Result<void>{};
@@ -107,7 +111,7 @@ class FakeManager final : public workspaces::Manager {
     const std::lock_guard lock(state_.mutex);
     workspaces::WorkspaceStatus status;
     status.id = {user.empty() ? "ada" : user, "main"};
-    status.state = state_.running ? workspaces::WorkspaceState::running : workspaces::WorkspaceState::stopped;
+    status.state = state_.running && !state_.stopped.contains(status.id) ? workspaces::WorkspaceState::running : workspaces::WorkspaceState::stopped;
     status.image = "berth-default";
     status.created_at = Timestamp(std::chrono::seconds(1));
     co_return std::vector{status};
@@ -123,7 +127,7 @@ class FakeManager final : public workspaces::Manager {
 
  private:
   FakeWorkspaces& state_;
-  std::shared_ptr<FakeLink> link_;
+  std::map<workspaces::WorkspaceId, std::shared_ptr<FakeLink>> links_;  // touched on the lane
 };
 
 std::string wire_string(std::string_view bytes) {
@@ -271,7 +275,10 @@ bool Upstream::somebody_waits(int milliseconds) {
 }
 
 Wire Upstream::accept() {
-  if (!somebody_waits(10'000)) ADD_FAILURE() << "nobody connected for 10 s";
+  if (!somebody_waits(10'000)) {
+    ADD_FAILURE() << "nobody connected for 10 s";
+    return Wire(FileDescriptor());
+  }
   return Wire(FileDescriptor(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
 }
 
@@ -368,8 +375,12 @@ auth::Key WebTest::add_key(const std::string& user, int seed) {
 }
 
 WebTest::Login WebTest::login(const std::string& name, auth::Role role) {
-  static int seed = 0;
   add_user(name, role);
+  return login_by_another_key(name, role);
+}
+
+WebTest::Login WebTest::login_by_another_key(const std::string& name, auth::Role role) {
+  static int seed = 0;
   const auth::Key key = add_key(name, ++seed);
   const std::string token = run_coroutine(logins->make_link({name, role, "127.0.0.1", key.fingerprint})).value();
   Wire wire = portal();

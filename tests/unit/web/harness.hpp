@@ -6,6 +6,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "auth/audit.hpp"
@@ -79,7 +80,8 @@ struct FakeWorkspaces {
   std::string jupyter_socket;
   std::string start_failure;                // not empty: open() fails with it
   std::chrono::milliseconds start_takes{0};
-  bool running = true;
+  bool running = true;                       // any of them
+  std::set<workspaces::WorkspaceId> stopped;  // until they are opened again
   int starts = 0;
   std::vector<std::string> removed;
   std::function<void(const std::string& user)> watcher;  // set by the server at its start
@@ -110,6 +112,8 @@ class WebTest : public testing::Test {
   struct Login { std::string user, cookie, csrf, key; };
   // A user with a key and a browser session made by link.
   Login login(const std::string& name, auth::Role role = auth::Role::user);
+  // One more of both for a user that there is.
+  Login login_by_another_key(const std::string& name, auth::Role role = auth::Role::user);
   // The cookie pair ("NAME=VALUE") of that browser on the workspace origin.
   std::string cross(const Login& login, const std::string& workspace = "main");
 

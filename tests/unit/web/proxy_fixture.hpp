@@ -14,7 +14,13 @@ class Proxy : public WebTest {
     cookie = cross(ada);
   }
   std::string headers(const std::string& extra = {}) const { return "Cookie: " + cookie + "\r\n" + extra; }
-  std::string path(const std::string& rest = "/") const { return "/w/ada/main/port/" + std::to_string(app.port()) + rest; }
+  std::string path(const std::string& rest = "/", const std::string& place = "ada/main") const { return "/w/" + place + "/port/" + std::to_string(app.port()) + rest; }
+  // Of the key behind a login, in the API.
+  static std::string key_path(const Login& login) {
+    std::string encoded;
+    for (const char c : login.key) encoded += c == '/' ? "%2F" : c == '+' ? "%2B" : std::string(1, c);
+    return "/api/v1/keys/" + encoded;
+  }
   void send(Wire& wire, std::string_view method, const std::string& rest, const std::string& extra = {}, std::string_view body = {}) {
     wire.send(request(method, path(rest), headers(extra), body));
   }
@@ -22,9 +28,9 @@ class Proxy : public WebTest {
     return headers("Origin: " + origin + "\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
   }
   // A WebSocket into the workspace of the user whose `cookie` it is, up to the point where both ends speak freely.
-  std::pair<Wire, Wire> open_websocket(const std::string& user = "ada") {
+  std::pair<Wire, Wire> open_websocket(const std::string& user = "ada", const std::string& workspace = "main") {
     Wire browser = workspaces();
-    browser.send(request("GET", "/w/" + user + "/main/port/" + std::to_string(app.port()) + "/ws", websocket("http://127.0.0.1")));
+    browser.send(request("GET", path("/ws", user + "/" + workspace), websocket("http://127.0.0.1")));
     Wire inside = app.accept();
     inside.receive_until("\r\n\r\n");
     inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello");

@@ -27,10 +27,8 @@ TEST_F(Proxy, WebSocketsAreListedAndEndWithTheKey) {
   EXPECT_EQ(live[0].user, "ada");
   EXPECT_EQ(live[0].workspace, "main");
   EXPECT_EQ(live[0].key_fingerprint, ada.key);
-  std::string encoded;
-  for (const char c : ada.key) encoded += c == '/' ? "%2F" : c == '+' ? "%2B" : std::string(1, c);
   const auto begun = std::chrono::steady_clock::now();
-  EXPECT_EQ(admin_call("DELETE", "/api/v1/keys/" + encoded).json()["ended_sessions"], 1);
+  EXPECT_EQ(admin_call("DELETE", key_path(ada)).json()["ended_sessions"], 1);
   EXPECT_EQ(browser.receive_all(), "");
   EXPECT_EQ(inside.receive_all(), "");
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
