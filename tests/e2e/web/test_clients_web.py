@@ -18,7 +18,7 @@ import websockets
 from websockets.exceptions import ConnectionClosed
 from yarl import URL
 
-from berthbox import ROOT, resident, wait_until
+from berthbox import ROOT, fingerprint, resident, wait_until
 from portal import INSECURE, copy_tree, enter, run_async
 
 HTTP, WS = "/w/ada/main/port/8301", "/w/ada/main/port/8302"
@@ -258,6 +258,37 @@ def test_websocket_by_aiohttp(visit):
             message = await ws.receive()
             assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 4009, "later")
     visit(test)
+
+
+def test_route_changes_touch_nothing_else(visit, box, new_user):
+    """While another's workspace stops and starts and their key is revoked, a long download and a WebSocket go on and lose no byte."""
+    other, step, steps = new_user(), 1 << 18, 256
+    block = bytes(range(256)) * (step // 256)
+
+    async def test(v):
+        async with v.socket(compression=None, ping_interval=None) as ws, v.http.get(f"{v.url}/blocks?size={step * steps}") as answer:
+            left = steps
+
+            async def goes_on():
+                nonlocal left
+                assert await answer.content.readexactly(step) == block
+                left -= 1
+                text = os.urandom(2_000).hex()
+                await ws.send(text)
+                assert await ws.recv() == text
+
+            for change in ((other.run, "true"), (box.berth, "workspace", "stop", f"{other.user}/main"), (other.run, "true"),
+                           (box.berth, "key", "revoke", fingerprint(other.key))):
+                changing = asyncio.ensure_future(asyncio.to_thread(*change))
+                while not changing.done():  # not faster than once a second: it is to be under way all the time
+                    await goes_on()
+                    await asyncio.wait([changing], timeout=1)
+                await changing
+            await goes_on()
+            while left:
+                await goes_on()
+            assert await answer.content.read() == b""
+    visit(test, timeout=250)
 
 
 def test_many_idle_websockets(visit, box):
