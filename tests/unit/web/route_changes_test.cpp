@@ -32,7 +32,9 @@ class Bystander {
     sender_.join();
   }
   void goes_on() {
-    if (next_ < kBlocks) EXPECT_TRUE(download_.receive_exactly(kBlock) == block(next_)) << "block " << next_;
+    if (next_ < kBlocks) {
+      EXPECT_TRUE(download_.receive_exactly(kBlock) == block(next_)) << "block " << next_;
+    }
     ++next_;
     const std::string said = "message " + std::to_string(next_) + std::string(5'000, '.');
     websocket_.first.send(said);
@@ -69,16 +71,16 @@ class RouteChanges : public Proxy {
     auto websocket = open_websocket(login.user, workspace);
     Wire download = workspaces();
     download.send(request("GET", path("/file", place), headers("Connection: close\r\n")));
-    Wire server = app.accept();
-    server.receive_until("\r\n\r\n");
+    Wire sender = app.accept();
+    sender.receive_until("\r\n\r\n");
     cookie = mine;
-    return std::make_unique<Bystander>(std::move(download), std::move(server), std::move(websocket));
+    return std::make_unique<Bystander>(std::move(download), std::move(sender), std::move(websocket));
   }
   // Somebody opens a page of their workspace, which starts it where it does not run.
-  void open_page(Upstream& server, const std::string& place = "ada/main") {
+  void open_page(Upstream& listener, const std::string& place = "ada/main") {
     Wire browser = workspaces();
-    browser.send(request("GET", "/w/" + place + "/port/" + std::to_string(server.port()) + "/", headers("Accept: text/html\r\nConnection: close\r\n")));
-    Wire inside = server.accept();
+    browser.send(request("GET", "/w/" + place + "/port/" + std::to_string(listener.port()) + "/", headers("Accept: text/html\r\nConnection: close\r\n")));
+    Wire inside = listener.accept();
     inside.receive_until("\r\n\r\n");
     inside.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nup");
     EXPECT_EQ(browser.answer().body, "up");
