@@ -71,7 +71,7 @@ class Connection final : public Session, public Transport::Owner, public std::en
   static boost::asio::awaitable<void> read_loop(std::shared_ptr<Connection> self);
   static boost::asio::awaitable<void> flush_loop(std::shared_ptr<Connection> self);
   static boost::asio::awaitable<void> watch_loop(std::shared_ptr<Connection> self);
-  void read_available();
+  bool read_available();
   void watch_tick();
   Clock::duration watch_interval() const;
   bool on_packet(std::uint8_t type, std::string_view payload) override;
