@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "auth/login_reads.hpp"
 #include "auth/rows.hpp"
 #include "base/encoding.hpp"
 
@@ -18,45 +17,6 @@ constexpr std::size_t kMostKeysLookedAt = 20'000;  // for one page
 constexpr std::size_t kMostUsesRemembered = 10'000;
 constexpr std::chrono::seconds kUseInterval{60};
 constexpr std::int64_t kDaysOfUse = 30, kMostSourcesOfDay = 64;
-
-constexpr char kUserSql[] = "SELECT " BERTH_USER_COLUMNS " FROM users u WHERE u.name = ?";
-std::optional<User> user_with(SQLite::Statement& row, std::string_view name) {
-  bind_all(row, name);
-  if (!row.executeStep()) return std::nullopt;
-  return user_in(row, 0);
-}
-
-LoginDecision decide_with(const Directory& directory, SQLite::Statement& row, std::string_view user, std::string_view key_blob) {
-  const std::string fingerprint = fingerprint_of(key_blob);
-  bind_all(row, user, fingerprint);
-  row.executeStep();
-  LoginDecision decision;
-  decision.user = user_in(row, 0);
-  decision.key = key_in(row, kUserColumnCount);
-  const bool user_exists = decision.user.id != 0 && decision.user.name == user;
-  const bool key_matches = decision.key.user_id == decision.user.id && decision.key.fingerprint == fingerprint;
-  std::string stored = decision.key.blob;
-  stored.resize(key_blob.size());  // a missing key is compared too
-  const bool same = equal_in_constant_time(stored, key_blob) && decision.key.blob.size() == key_blob.size();
-  decision.verdict = directory.judge(decision.key);
-  const KeyState state = decision.verdict.state;
-  if (!user_exists) {
-    decision.refusal = LoginRefusal::unknown_user;
-  } else if (!key_matches || !same) {
-    decision.refusal = LoginRefusal::unknown_key;
-  } else if (state == KeyState::revoked) {
-    decision.refusal = LoginRefusal::revoked_key;
-  } else if (decision.user.disabled) {
-    decision.refusal = LoginRefusal::disabled_user;
-  } else if (state == KeyState::expired) {
-    decision.refusal = LoginRefusal::expired_key;
-  } else if (!decision.verdict.allowed()) {
-    decision.refusal = LoginRefusal::policy;
-  }
-  if (!user_exists) decision.user = User{};
-  if (!user_exists || !key_matches || !same) decision.key = Key{};  // never tell about somebody else's key
-  return decision;
-}
 
 std::int64_t day_of(Timestamp time) { return std::chrono::floor<std::chrono::days>(time).time_since_epoch().count(); }
 
@@ -91,23 +51,43 @@ std::string_view LoginDecision::why() const {
 }
 
 LoginDecision Directory::decide_login(SQLite::Database& reader, std::string_view user, std::string_view key_blob) const {
+  const std::string fingerprint = fingerprint_of(key_blob);
   KeptStatement row(reader, kLoginSql);
-  return decide_with(*this, *row, user, key_blob);
-}
-
-LoginDecision decide_login(const Directory& directory, KeptStatements& reader, std::string_view user, std::string_view key_blob) {
-  KeptStatement row(reader, kLoginSql);
-  return decide_with(directory, *row, user, key_blob);
+  bind_all(*row, user, fingerprint);
+  row->executeStep();
+  LoginDecision decision;
+  decision.user = user_in(*row, 0);
+  decision.key = key_in(*row, kUserColumnCount);
+  const bool user_exists = decision.user.id != 0 && decision.user.name == user;
+  const bool key_matches = decision.key.user_id == decision.user.id && decision.key.fingerprint == fingerprint;
+  std::string stored = decision.key.blob;
+  stored.resize(key_blob.size());  // a missing key is compared too
+  const bool same = equal_in_constant_time(stored, key_blob) && decision.key.blob.size() == key_blob.size();
+  decision.verdict = judge(decision.key);
+  const KeyState state = decision.verdict.state;
+  if (!user_exists) {
+    decision.refusal = LoginRefusal::unknown_user;
+  } else if (!key_matches || !same) {
+    decision.refusal = LoginRefusal::unknown_key;
+  } else if (state == KeyState::revoked) {
+    decision.refusal = LoginRefusal::revoked_key;
+  } else if (decision.user.disabled) {
+    decision.refusal = LoginRefusal::disabled_user;
+  } else if (state == KeyState::expired) {
+    decision.refusal = LoginRefusal::expired_key;
+  } else if (!decision.verdict.allowed()) {
+    decision.refusal = LoginRefusal::policy;
+  }
+  if (!user_exists) decision.user = User{};
+  if (!user_exists || !key_matches || !same) decision.key = Key{};  // never tell about somebody else's key
+  return decision;
 }
 
 std::optional<User> Directory::find_user(SQLite::Database& reader, std::string_view name) const {
-  KeptStatement row(reader, kUserSql);
-  return user_with(*row, name);
-}
-
-std::optional<User> find_user(KeptStatements& reader, std::string_view name) {
-  KeptStatement row(reader, kUserSql);
-  return user_with(*row, name);
+  KeptStatement row(reader, "SELECT " BERTH_USER_COLUMNS " FROM users u WHERE u.name = ?");
+  bind_all(*row, name);
+  if (!row->executeStep()) return std::nullopt;
+  return user_in(*row, 0);
 }
 
 UserPage Directory::list_users(SQLite::Database& reader, const UserQuery& wish) const {

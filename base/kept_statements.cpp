@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/assert.hpp"
+
 namespace berth {
 namespace {
 
@@ -10,22 +12,19 @@ thread_local KeptStatements* t_of_this_thread = nullptr;
 
 }  // namespace
 
-KeptStatements::KeptStatements(SQLite::Database& database) : database_(database) { idle_.reserve(kMostKept); }
-
-KeptStatements::~KeptStatements() {
-  if (t_of_this_thread == this) t_of_this_thread = nullptr;
+KeptStatements::KeptStatements(SQLite::Database& database) : database_(database) {
+  BERTH_ASSERT(t_of_this_thread == nullptr);
+  idle_.reserve(kMostKept);
+  t_of_this_thread = this;
 }
 
-void KeptStatements::serve_this_thread() { t_of_this_thread = this; }
-
-KeptStatement::KeptStatement(KeptStatements& kept, std::string_view sql) : home_(&kept) { take(kept.database_, sql); }
+KeptStatements::~KeptStatements() {
+  BERTH_ASSERT(t_of_this_thread == this);
+  t_of_this_thread = nullptr;
+}
 
 KeptStatement::KeptStatement(SQLite::Database& database, std::string_view sql)
     : home_(t_of_this_thread != nullptr && &t_of_this_thread->database_ == &database ? t_of_this_thread : nullptr) {
-  take(database, sql);
-}
-
-void KeptStatement::take(SQLite::Database& database, std::string_view sql) {
   if (home_ != nullptr) {
     if (const auto found = home_->idle_.find(sql); found != home_->idle_.end()) {
       node_ = home_->idle_.extract(found);

@@ -1,5 +1,5 @@
-// Prepared statements of one connection to the store, kept for their next use: to prepare one takes several times as long as to run it. SQLite prepares
-// them again by itself when the schema has changed. Of one thread at a time; must end before the connection does.
+// Prepared statements of one connection to the store, kept for their next use: to prepare one takes several times as long as to run it. What is kept
+// are statements, never answers: each use sees what was committed before it. SQLite prepares them again by itself when the schema has changed.
 #pragma once
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
@@ -11,14 +11,13 @@
 
 namespace berth {
 
+// As long as this lives, what its thread asks of `database` is kept. One for a thread, which makes and ends it; must end before the connection does.
 class KeptStatements {
  public:
   explicit KeptStatements(SQLite::Database& database);
   ~KeptStatements();
   KeptStatements(const KeptStatements&) = delete;
   KeptStatements& operator=(const KeptStatements&) = delete;
-  // From now on a KeptStatement that is asked for on this thread by the connection alone is one of these. They must end on this thread.
-  void serve_this_thread();
 
  private:
   friend class KeptStatement;
@@ -31,11 +30,11 @@ class KeptStatements {
   Map idle_;
 };
 
-// One that is in use, ready to be bound: reset when it ends, however that comes, so that it holds no read transaction open.
+// One that is in use, ready to be bound: reset when it ends, however that comes, so that it holds no read transaction open. Where the thread keeps no
+// statements of `database` it is one like any other, and ends for good.
 class KeptStatement {
  public:
-  KeptStatement(KeptStatements& kept, std::string_view sql);
-  KeptStatement(SQLite::Database& database, std::string_view sql);  // kept only if this thread keeps statements of `database`
+  KeptStatement(SQLite::Database& database, std::string_view sql);
   ~KeptStatement();
   KeptStatement(const KeptStatement&) = delete;
   KeptStatement& operator=(const KeptStatement&) = delete;
@@ -44,8 +43,6 @@ class KeptStatement {
   SQLite::Statement* operator->() { return &node_.mapped(); }
 
  private:
-  void take(SQLite::Database& database, std::string_view sql);
-
   KeptStatements* const home_;  // none: nobody keeps it
   KeptStatements::Map::node_type node_;
 };

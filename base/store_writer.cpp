@@ -109,8 +109,7 @@ void StoreWriter::add(Item item) {
 
 void StoreWriter::run() {
   pthread_setname_np(pthread_self(), "store");
-  KeptStatements kept(database_);
-  kept.serve_this_thread();
+  const KeptStatements kept(database_);
   const auto note = [](void* self, int, const char*, const char* table, sqlite3_int64) { static_cast<StoreWriter*>(self)->note_table(table); };
   sqlite3_update_hook(database_.getHandle(), note, this);
   while (true) {

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "auth/migrations.hpp"
+#include "base/kept_statements.hpp"
 #include "base/log.hpp"
 #include "base/notify.hpp"
 #include "server/audit_keeper.hpp"
@@ -253,8 +254,9 @@ void Daemon::run() {
   spawn_logged(first.get_executor(), store_watch_->run([this] { return retired_ || neighbours_->any(); }), "store.watch");
   if (const auto interval = watchdog_interval()) spawn_logged(first.get_executor(), watchdog(*interval), "watchdog");
   std::vector<std::thread> threads;
-  for (const auto& lane : lanes_) {
-    threads.emplace_back([this, &io = lane->io] {
+  for (const auto& lane : server_lanes_) {
+    threads.emplace_back([this, &io = lane->lane.io, &reader = *lane->reader] {
+      const KeptStatements kept(reader);  // for what each login and forward asks
       const auto guard = asio::make_work_guard(io);
       while (!stopped_.load()) io.run_one();
     });

@@ -18,7 +18,6 @@
 #include "auth/refused_uses.hpp"
 #include "auth/sessions.hpp"
 #include "base/ip_network.hpp"
-#include "base/kept_statements.hpp"
 #include "base/lane.hpp"
 #include "server/gateway/command_threads.hpp"
 #include "server/gateway/limits.hpp"
@@ -65,7 +64,6 @@ inline constexpr char kNotByKey[] = "the key or certificate does not allow it";
 struct ServerLane {
   Lane& lane;
   std::unique_ptr<SQLite::Database> reader;
-  KeptStatements reads{*reader};  // of it, for what each login and forward asks
 };
 
 struct Connection {

@@ -8,7 +8,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
-#include "auth/login_reads.hpp"
 #include "base/log.hpp"
 #include "server/gateway/credentials.hpp"
 #include "server/gateway/forwards.hpp"
@@ -80,7 +79,7 @@ asio::awaitable<void> serve_user(GatewayServices services, std::shared_ptr<Conne
 bool still_allowed(const Connection& connection) {
   if (!connection.certificate_blob.empty())
     return connection.services.authorities.decide(*connection.lane.reader, connection.user.name, connection.certificate_blob, address_of(connection.client_address)).allowed;
-  return auth::decide_login(connection.services.directory, connection.lane.reads, connection.user.name, connection.key.blob).allowed();
+  return connection.services.directory.decide_login(*connection.lane.reader, connection.user.name, connection.key.blob).allowed();
 }
 
 auth::SessionRecord Connection::record(std::string kind, std::string detail) const {
@@ -96,7 +95,7 @@ auth::SessionRecord Connection::record(std::string kind, std::string detail) con
 }
 
 auth::ForwardPolicy Connection::forward_policy() const {
-  const std::optional<auth::User> now = auth::find_user(lane.reads, user.name);
+  const std::optional<auth::User> now = services.directory.find_user(*lane.reader, user.name);
   return {services.options.forwards, now ? now->forwards : user.forwards};
 }
 

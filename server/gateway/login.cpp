@@ -2,7 +2,6 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "auth/key_clock.hpp"
-#include "auth/login_reads.hpp"
 #include "base/human.hpp"
 #include "base/log.hpp"
 #include "server/gateway/credentials.hpp"
@@ -89,7 +88,7 @@ asio::awaitable<std::shared_ptr<Connection>> Gateway::log_in(ServerLane& lane, s
     }
     const auto id = workspaces::parse_login_name(request->user);
     // An impossible name takes the same path as an unknown one: the same work, the same answer.
-    const auth::LoginDecision decision = auth::decide_login(services_.directory, lane.reads, id ? id->user : "-", request->key.blob);
+    const auth::LoginDecision decision = services_.directory.decide_login(*lane.reader, id ? id->user : "-", request->key.blob);
     auth::KeyRefusal touch = auth::KeyRefusal::none;
     if (request->is_signed) touch = auth::check_touch(decision.key, services_.directory.policy(), services_.clock.now(), request->authenticator_flags.value_or(0));
     auth::Permissions permissions;

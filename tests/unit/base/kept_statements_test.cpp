@@ -1,6 +1,9 @@
 #include "base/kept_statements.hpp"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <thread>
 
 #include "base/store.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -21,11 +24,17 @@ class KeptStatementsTest : public testing::Test {
     };
     ASSERT_TRUE(store->write_now(change).has_value());
   }
-  static int count(KeptStatements& kept) {
-    KeptStatement row(kept, kCount);
+  static int count(SQLite::Database& database) {
+    KeptStatement row(database, kCount);
     row->bind(1, 0);
     row->executeStep();
     return row->getColumn(0).getInt();
+  }
+  // How many there are of a connection, in use or not.
+  static int prepared(SQLite::Database& database) {
+    int found = 0;
+    for (sqlite3_stmt* each = sqlite3_next_stmt(database.getHandle(), nullptr); each != nullptr; each = sqlite3_next_stmt(database.getHandle(), each)) ++found;
+    return found;
   }
 
   TempDir dir;
@@ -34,24 +43,25 @@ class KeptStatementsTest : public testing::Test {
 };
 
 TEST_F(KeptStatementsTest, SeeWhatWasCommittedSince) {
-  KeptStatements kept(*reader);
-  EXPECT_EQ(count(kept), 0);
+  const KeptStatements kept(*reader);
+  EXPECT_EQ(count(*reader), 0);
   insert(1, 3);
-  EXPECT_EQ(count(kept), 3);
+  EXPECT_EQ(count(*reader), 3);
   insert(4, 1);
-  EXPECT_EQ(count(kept), 4);
+  EXPECT_EQ(count(*reader), 4);
+  EXPECT_EQ(prepared(*reader), 1);
 }
 
 // One that stopped at its first row would hold its moment of the store open for all that is read after it.
 TEST_F(KeptStatementsTest, HoldNoReadTransactionOpen) {
-  KeptStatements kept(*reader);
+  const KeptStatements kept(*reader);
   insert(1, 3);
   {
-    KeptStatement row(kept, "SELECT n FROM t ORDER BY n");
+    KeptStatement row(*reader, "SELECT n FROM t ORDER BY n");
     ASSERT_TRUE(row->executeStep());
   }
   try {
-    KeptStatement row(kept, "SELECT n FROM t ORDER BY n");
+    KeptStatement row(*reader, "SELECT n FROM t ORDER BY n");
     ASSERT_TRUE(row->executeStep());
     throw std::runtime_error("somebody who reads it");
   } catch (const std::runtime_error&) {
@@ -62,10 +72,10 @@ TEST_F(KeptStatementsTest, HoldNoReadTransactionOpen) {
 
 TEST_F(KeptStatementsTest, TwoOfTheSameAtOnceAreTwo) {
   insert(1, 3);
-  KeptStatements kept(*reader);
+  const KeptStatements kept(*reader);
   for (int round = 0; round < 2; ++round) {
-    KeptStatement outer(kept, "SELECT n FROM t ORDER BY n");
-    KeptStatement inner(kept, "SELECT n FROM t ORDER BY n");
+    KeptStatement outer(*reader, "SELECT n FROM t ORDER BY n");
+    KeptStatement inner(*reader, "SELECT n FROM t ORDER BY n");
     ASSERT_TRUE(outer->executeStep() && outer->executeStep() && inner->executeStep());
     EXPECT_EQ(outer->getColumn(0).getInt(), 2);
     EXPECT_EQ(inner->getColumn(0).getInt(), 1);
@@ -74,15 +84,15 @@ TEST_F(KeptStatementsTest, TwoOfTheSameAtOnceAreTwo) {
 
 TEST_F(KeptStatementsTest, ForgetWhatWasBound) {
   SQLite::Database db((dir.path() / "s.db").string(), SQLite::OPEN_READWRITE);
-  KeptStatements kept(db);
+  const KeptStatements kept(db);
   {
-    KeptStatement row(kept, kInsert);
+    KeptStatement row(db, kInsert);
     row->bind(1, 1);
     row->bind(2, std::string("secret"));
     row->exec();
   }
   {
-    KeptStatement row(kept, kInsert);
+    KeptStatement row(db, kInsert);
     row->bind(1, 2);
     row->exec();
   }
@@ -91,9 +101,9 @@ TEST_F(KeptStatementsTest, ForgetWhatWasBound) {
 
 TEST_F(KeptStatementsTest, SurviveAFailureAndAChangeOfTheSchema) {
   SQLite::Database db((dir.path() / "s.db").string(), SQLite::OPEN_READWRITE);
-  KeptStatements kept(db);
-  const auto insert_one = [&kept] {
-    KeptStatement row(kept, kInsert);
+  const KeptStatements kept(db);
+  const auto insert_one = [&db] {
+    KeptStatement row(db, kInsert);
     row->bind(1, 1);
     row->exec();
   };
@@ -104,17 +114,30 @@ TEST_F(KeptStatementsTest, SurviveAFailureAndAChangeOfTheSchema) {
   EXPECT_EQ(db.execAndGet("SELECT more FROM t").getString(), "x");
 }
 
-TEST_F(KeptStatementsTest, ServeAThreadForTheirOwnConnectionOnly) {
+TEST_F(KeptStatementsTest, AreOfOneConnectionOnOneThreadWhileTheyLive) {
   insert(1, 3);
   const auto other = store->open_reader();
-  KeptStatements kept(*reader);
-  kept.serve_this_thread();
-  for (SQLite::Database* database : {reader.get(), other.get(), reader.get()}) {
-    KeptStatement row(*database, kCount);
-    row->bind(1, 1);
-    ASSERT_TRUE(row->executeStep());
-    EXPECT_EQ(row->getColumn(0).getInt(), 2);
+  {
+    const KeptStatements kept(*reader);
+    EXPECT_EQ(count(*other), 3);
+    EXPECT_EQ(prepared(*other), 0);
+    std::thread([this] { EXPECT_EQ(count(*reader), 3); }).join();
+    EXPECT_EQ(prepared(*reader), 0);
+    EXPECT_EQ(count(*reader), 3);
+    EXPECT_EQ(prepared(*reader), 1);
+    EXPECT_EQ(count(*other), 3);
+    EXPECT_EQ(prepared(*other), 0);
+    std::thread([this, &other] {  // which keeps for its own
+      const KeptStatements of_other(*other);
+      EXPECT_EQ(count(*other), 3);
+      EXPECT_EQ(prepared(*other), 1);
+    }).join();
+    EXPECT_EQ(prepared(*other), 0);
+    EXPECT_EQ(prepared(*reader), 1);
   }
+  EXPECT_EQ(prepared(*reader), 0);
+  EXPECT_EQ(count(*reader), 3);
+  EXPECT_EQ(prepared(*reader), 0);
 }
 
 }  // namespace
