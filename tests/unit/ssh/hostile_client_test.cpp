@@ -12,7 +12,7 @@ TEST_P(HostileClient, IsEndedAndNobodyElseNotices) {
   const auto root = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path().parent_path().parent_path();
   const std::string python = root / ".venv/bin/python";
   if (!std::filesystem::exists(python)) GTEST_SKIP() << "no " << python << ": run scripts/setup";
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string key = directory / "key";
   const TestServer server({make_key(key)});
   const std::string port = std::to_string(server.port());

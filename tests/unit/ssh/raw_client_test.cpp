@@ -40,7 +40,7 @@ class RawClient : public testing::Test {
     EXPECT_EQ(run(server.ssh(key, {"127.0.0.1", "echo fine"})).out, "fine\n");
   }
 
-  TemporaryDirectory directory;
+  TempDir directory;
   std::string key = directory / "key";
   std::string blob = make_key(key);
   TestServer server{{blob}, options()};

@@ -21,7 +21,7 @@ class RedirectLibssh : public testing::Test {
                 "-DOBJCOPY=/usr/bin/objcopy", "-P", (root / "server/ssh/redirect_libssh.cmake").string()});
   }
 
-  TemporaryDirectory directory;
+  TempDir directory;
   std::string installed, header = directory / "libssh_version.h", archive = directory / "libssh.a";
 };
 

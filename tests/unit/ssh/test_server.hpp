@@ -1,7 +1,6 @@
 // A small SSH server on 127.0.0.1 for tests of the library: runs commands as local processes and forwards to local ports.
 #pragma once
 #include <atomic>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,32 +8,9 @@
 #include <vector>
 
 #include "server/ssh/session.hpp"
+#include "tests/unit/ssh/programs.hpp"
 
 namespace berth::ssh::test {
-
-// A directory of its own under the system's temporary one, removed at the end.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string read_file(const std::string& path);
-void write_file(const std::string& path, std::string_view text);
-
-// Makes FILE and FILE.pub with ssh-keygen and answers the public blob.
-std::string make_key(const std::string& file, const std::string& type = "ed25519");
-
-struct Finished {
-  int code = -1;
-  std::string out, err;
-};
-// Runs a program to its end (killed after a minute) with `input` as its standard input.
-Finished run(const std::vector<std::string>& command, std::string_view input = {});
 
 class TestServer {
  public:

@@ -2,7 +2,6 @@
 #pragma once
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,23 +14,11 @@
 #include <string>
 
 #include "base/deadline.hpp"
+#include "tests/support/temp_dir.hpp"
 #include "tunnels/agent_link.hpp"
 #include "tunnels/handshake.hpp"
 
 namespace berth::tunnels {
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    path_ = (std::filesystem::temp_directory_path() / "berth-test-XXXXXX").string();
-    if (!::mkdtemp(path_.data())) throw std::runtime_error("mkdtemp");
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Runs one coroutine to its end on the lane and returns what it returns; exceptions pass through.
 template <class T>
@@ -151,8 +138,8 @@ class AgentTest : public ::testing::Test {
     return *output;
   }
 
-  TemporaryDirectory directory;
-  std::string socket_path = directory.path() + "/agent.sock";
+  TempDir directory;
+  std::string socket_path = directory / "agent.sock";
   boost::asio::io_context io{1};
   std::optional<AgentListener> listener;
   std::optional<RunningAgent> agent;

@@ -24,7 +24,7 @@ class Services : public AgentTest {
                     " except OSError: pass\n"
                     " c.close()\n",
                     "{socket}"};
-    options.env = {{"STARTS", directory.path() + "/starts"}};
+    options.env = {{"STARTS", directory / "starts"}};
     options.start_limit = std::chrono::seconds(20);
     return options;
   }
@@ -51,7 +51,7 @@ TEST_F(Services, StartsOnceForAllAndAnswersOnAPrivateSocket) {
   auto [first, second] = run(both(*link, server()));
   EXPECT_FALSE(first.empty());
   EXPECT_EQ(first, second);
-  EXPECT_EQ(shell("cat " + directory.path() + "/starts").out, "x");
+  EXPECT_EQ(shell("cat " + (directory / "starts")).out, "x");
   struct stat status{};
   ASSERT_EQ(::stat(std::filesystem::path(first).parent_path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);

@@ -69,7 +69,7 @@ TEST_F(Sockets, AnUnknownNameIsAnError) {
 }
 
 TEST_F(Sockets, ListensOnUnixAndConnectsToIt) {
-  std::string path = directory.path() + "/echo.sock";
+  std::string path = directory / "echo.sock";
   auto listening = run(link->listen_unix(path));
   ASSERT_TRUE(listening) << listening.error().message;
   struct stat status{};
