@@ -245,25 +245,33 @@ class Box:
 
     def get(self, path):
         """The text of a path on the admin socket, such as /metrics."""
-        return self._ask("GET", path)
+        return self._answered("GET", path)
 
     def request(self, method, path, body=None):
         """A request of the HTTP API on the admin socket: the parsed answer; fails on an error."""
-        return json.loads(self._ask(method, "/api/v1" + path, None if body is None else json.dumps(body)))
+        return json.loads(self._answered(method, "/api/v1" + path, body))
+
+    def api(self, method, path, body=None):
+        """A request of the HTTP API on the admin socket: its status, whatever that is, and the parsed answer."""
+        status, text = self._ask(method, "/api/v1" + path, body)
+        return status, json.loads(text or "{}")
+
+    def _answered(self, method, path, body=None):
+        status, text = self._ask(method, path, body)
+        if status >= 400:
+            raise AssertionError(f"{method} {path}: {status} {text}")
+        return text
 
     def _ask(self, method, path, body=None):
         connection = http.client.HTTPConnection("localhost", timeout=60)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(self.state / "admin.sock"))
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, None if body is None else json.dumps(body))
             answer = connection.getresponse()
-            text = answer.read().decode()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
-        if answer.status >= 400:
-            raise AssertionError(f"{method} {path}: {answer.status} {text}")
-        return text
 
     # -- what must be true of the store
     def backup(self, name="backup.db"):
