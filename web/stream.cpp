@@ -1,6 +1,5 @@
 #include "web/stream.hpp"
 
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -116,7 +115,6 @@ void Deadlines::close_all() {
 
 Stream::Stream(asio::any_io_executor executor, FileDescriptor socket, Deadlines& deadlines)
     : of_workspace_(false), plain_bytes_(carries_only_bytes(socket.get())), descriptor_(executor), deadlines_(deadlines) {
-  ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
   descriptor_.assign(socket.release());
   deadlines_.add(*this);
 }
