@@ -18,13 +18,25 @@ constexpr std::size_t kPlainPerWrite = 64 * 1024;  // four records: what is encr
 constexpr std::size_t kSmall = 512;  // what a connection may keep while it idles
 constexpr std::size_t kMostEncrypted = 1024 * 1024;  // only answers to a flood of key updates come near this
 
-// OpenSSL's way to the socket: reads go straight to it, writes gather whole records in the stream's own buffer.
-struct BioState { int fd; std::string* out; };
+// OpenSSL's way to the socket. Reads go straight to it, and so do large records while they are still in the nearest cache; small ones gather in the stream's
+// own buffer, behind what the socket has not taken.
+struct BioState {
+  int fd;
+  std::string* out;
+  std::size_t following;  // large records that the call under way still has to write: the kernel may join them with this one
+};
 
 int bio_write(BIO* bio, const char* data, int size) {
-  std::string& out = *static_cast<BioState*>(BIO_get_data(bio))->out;
-  if (out.size() > kMostEncrypted) return -1;
-  out.append(data, static_cast<std::size_t>(size));
+  BioState& state = *static_cast<BioState*>(BIO_get_data(bio));
+  if (state.out->size() > kMostEncrypted) return -1;
+  std::size_t sent = 0;
+  if (static_cast<std::size_t>(size) >= kLargeRecord && state.out->empty()) {
+    const bool more = state.following > 1;
+    const ssize_t taken = ::send(state.fd, data, static_cast<std::size_t>(size), MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    if (taken > 0) sent = static_cast<std::size_t>(taken);  // what went wrong otherwise, flush() finds out
+  }
+  if (state.following > 0) --state.following;
+  state.out->append(data + sent, static_cast<std::size_t>(size) - sent);
   return size;
 }
 
@@ -60,7 +72,7 @@ struct BioMethod {
 BIO* make_bio(int fd, std::string* out) {
   static const BioMethod kMethod;
   BIO* bio = BIO_new(kMethod.method);
-  BIO_set_data(bio, new BioState{fd, out});
+  BIO_set_data(bio, new BioState{fd, out, 0});
   BIO_set_init(bio, 1);
   return bio;
 }
@@ -231,7 +243,9 @@ Moved Stream::try_write(std::string_view data) {
   if (const Moved before = flush(); before.kind != Moved::Kind::bytes || data.empty()) return before;
   ERR_clear_error();
   std::size_t taken = 0;
-  const int result = SSL_write_ex(ssl_.get(), data.data(), std::min(data.size(), kPlainPerWrite), &taken);
+  const std::size_t size = std::min(data.size(), kPlainPerWrite);
+  static_cast<BioState*>(BIO_get_data(SSL_get_wbio(ssl_.get())))->following = size / kLargestRecord + (size % kLargestRecord >= kLargeRecord ? 1 : 0);
+  const int result = SSL_write_ex(ssl_.get(), data.data(), size, &taken);
   if (result != 1) return tls_result(result);
   const Moved after = flush();  // what stays is sent by the next try or write()
   return after.kind == Moved::Kind::broken ? after : Moved{Moved::Kind::bytes, taken};
