@@ -36,10 +36,11 @@ class Row:
     other: float | None
     other_is: str
     budget: str = ""
+    side_by_side: float | None = None  # the ratio, where it is more than that of the two figures
 
     @property
     def ratio(self):
-        return None if not self.other else self.berth / self.other
+        return self.side_by_side or (None if not self.other else self.berth / self.other)
 
 
 class Bench:
