@@ -116,7 +116,7 @@ Result<void> Daemon::build() {
   const std::size_t count = settings_.server.lanes > 0 ? static_cast<std::size_t>(settings_.server.lanes) : std::max(1u, std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < count; ++i) {
     lanes_.push_back(std::make_unique<Lane>(i));
-    server_lanes_.push_back(std::make_unique<ServerLane>(*lanes_.back(), store_->open_reader()));
+    server_lanes_.push_back(std::make_unique<ServerLane>(ServerLane{*lanes_.back(), store_->open_reader()}));
   }
   key_watch_ = std::make_unique<KeyWatch>(lanes_.front()->io, *key_clock_, *directory_, *sessions_, clock_, store_->open_reader());
   directory_->on_change([watch = key_watch_.get()] { watch->look_again(); });
