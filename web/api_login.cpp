@@ -68,8 +68,7 @@ asio::awaitable<ApiReply> post_login_code(ApiCall& call) {
   if (auto refused = too_many(call)) co_return std::move(*refused);
   auto made = co_await call.lane.services().logins.ask_code(call.client.peer.address, user_agent_of(call.client));
   if (!made) co_return made.error();
-  const std::string ssh = call.lane.shared.options.ssh_command();
-  const std::string command = "ssh -t" + ssh.substr(3) + " berth approve " + made->code;  // a terminal: it asks
+  const std::string command = "ssh -t " + call.lane.shared.options.ssh_destination() + " berth approve " + made->code;  // a terminal: it asks
   Response response = json_response({{"code", made->code}, {"expires_in_s", kCodeLifetime.count()}, {"command", command}});
   response.headers.emplace_back("Set-Cookie", make_cookie(kCodeCookie, made->browser_secret, kCodeLifetime));
   co_return response;

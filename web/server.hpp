@@ -89,7 +89,9 @@ struct WebOptions {
   WebLimits limits;
 
   // How users reach us by SSH, in texts for them: "ssh -p 2222 gpu-box".
-  std::string ssh_command() const { return "ssh " + (ssh_port == 22 ? std::string() : "-p " + std::to_string(ssh_port) + " ") + host_name; }
+  std::string ssh_command() const { return "ssh " + ssh_destination(); }
+  // The same without the program, for a command with options of its own: "-p 2222 gpu-box".
+  std::string ssh_destination() const { return (ssh_port == 22 ? std::string() : "-p " + std::to_string(ssh_port) + " ") + host_name; }
 };
 
 // One of the berthds that serve this site: during an upgrade there are several.
