@@ -39,17 +39,21 @@ ApiReply user_reply(const ApiCall& call, const std::string& name, int status) {
   return std::optional(json_response(*user, status));
 }
 
+// What is set for a user, as `read` understands it, or nothing where null is given: as the site has it again.
+template <class Rules>
+Result<std::optional<Rules>> given_or_null(const nlohmann::json& given, Result<Rules> (*read)(const nlohmann::json&)) {
+  if (given.is_null()) return std::optional<Rules>();
+  auto rules = read(given);
+  if (!rules) return rules.error();
+  return std::optional<Rules>(std::move(*rules));
+}
+
 // Exceptions given or taken change what keys may do: sessions that rest on one that may not log in any more end.
 asio::awaitable<Result<void>> set_exceptions(ApiCall& call, std::string name) {
   const auto& services = call.lane.services();
-  const nlohmann::json& given = call.body.at("key_exceptions");
-  std::optional<auth::KeyExceptions> exceptions;
-  if (!given.is_null()) {
-    auto read = auth::exceptions_in(given);
-    if (!read) co_return read.error();
-    exceptions = std::move(*read);
-  }
-  auto set = co_await services.directory.set_key_exceptions(call.caller.actor, name, std::move(exceptions));
+  auto exceptions = given_or_null(call.body.at("key_exceptions"), auth::exceptions_in);
+  if (!exceptions) co_return exceptions.error();
+  auto set = co_await services.directory.set_key_exceptions(call.caller.actor, name, std::move(*exceptions));
   if (!set) co_return set.error();
   for (const auth::Key& key : services.directory.list_keys(*call.lane.reader, name)) {
     const auth::KeyVerdict verdict = services.directory.judge(key);
@@ -59,14 +63,9 @@ asio::awaitable<Result<void>> set_exceptions(ApiCall& call, std::string name) {
 }
 
 asio::awaitable<Result<void>> set_forwards(ApiCall& call, std::string name) {
-  const nlohmann::json& given = call.body.at("forwards");
-  std::optional<auth::ForwardRules> rules;
-  if (!given.is_null()) {
-    auto read = auth::forward_rules_in(given);
-    if (!read) co_return read.error();
-    rules = std::move(*read);
-  }
-  auto set = co_await call.lane.services().directory.set_forwards(call.caller.actor, name, std::move(rules));
+  auto rules = given_or_null(call.body.at("forwards"), auth::forward_rules_in);
+  if (!rules) co_return rules.error();
+  auto set = co_await call.lane.services().directory.set_forwards(call.caller.actor, name, std::move(*rules));
   co_return set;
 }
 
