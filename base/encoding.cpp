@@ -81,6 +81,21 @@ std::string hex_encode(std::string_view bytes) {
   return text;
 }
 
+std::string percent_encode(std::string_view text, std::string_view kept) {
+  constexpr std::string_view kUnreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (kUnreserved.find(c) != std::string_view::npos || kept.find(c) != std::string_view::npos) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
+}
+
 std::string sha256(std::string_view bytes) {
   static const EVP_MD* const kDigest = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // EVP_sha256() would be looked up anew by each EVP_Digest()
   std::string digest(32, '\0');

@@ -14,6 +14,8 @@ std::optional<std::string> base64_decode(std::string_view text);
 // RFC 4648 section 5 ("-_"), without padding: for URLs and cookies.
 std::string base64url_encode(std::string_view bytes);
 std::string hex_encode(std::string_view bytes);
+// For URLs: everything but unreserved characters (RFC 3986 section 2.3) and those of `kept` as %XX.
+std::string percent_encode(std::string_view text, std::string_view kept = {});
 
 // 32 bytes, binary.
 std::string sha256(std::string_view bytes);

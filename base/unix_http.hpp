@@ -50,7 +50,4 @@ class UnixHttp {
   std::chrono::milliseconds limit_;
 };
 
-// For a path or query: everything but unreserved characters (RFC 3986 2.3) as %XX.
-std::string percent_encode(std::string_view text);
-
 }  // namespace berth

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/encoding.hpp"
 #include "base/unix_http.hpp"
 #include "cli/outcome.hpp"
 

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/deadline.hpp"
+#include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "keeper/processes.hpp"
 
@@ -174,7 +175,7 @@ asio::awaitable<bool> BuildContainers::remove(std::string user) {
 
 asio::awaitable<void> BuildContainers::remove_all() {
   const nlohmann::json filter = {{"label", {"berth.build=" + settings_.instance}}};
-  std::string target = "/containers/json?all=true&filters=" + url_encode(filter.dump());
+  std::string target = "/containers/json?all=true&filters=" + percent_encode(filter.dump());
   const auto answer = co_await api_.call(verb::get, std::move(target));
   if (answer.has_error() || !answer->body.is_array()) co_return;
   for (const auto& entry : answer->body) {

@@ -1,6 +1,7 @@
 // Which C library an image has: its file is read out of a container that is made and never started.
 #include <sys/utsname.h>
 
+#include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "keeper/podman_engine.hpp"
 #include "keeper/podman_parse.hpp"
@@ -10,7 +11,7 @@ namespace asio = boost::asio;
 using boost::beast::http::verb;
 
 asio::awaitable<std::string> PodmanEngine::image_glibc(std::string image) {
-  const auto found = co_await api_.call(verb::get, "/images/" + url_encode(image) + "/json");
+  const auto found = co_await api_.call(verb::get, "/images/" + percent_encode(image) + "/json");
   if (found.has_error() || !found->ok() || !found->body.is_object()) co_return std::string();
   const std::string id = found->body.value("Id", std::string());
   if (const auto known = glibc_.find(id); known != glibc_.end()) co_return known->second;
@@ -27,7 +28,7 @@ asio::awaitable<std::string> PodmanEngine::image_glibc(std::string image) {
     std::string file = place + "/libc.so.6";
     // Up to 2.33 that is a link to libc-2.31.so and the like.
     for (int links = 0; version.empty() && !file.empty() && links < 3; ++links) {
-      const auto archive = co_await api_.call(verb::get, "/containers/" + name + "/archive?path=" + url_encode(file));
+      const auto archive = co_await api_.call(verb::get, "/containers/" + name + "/archive?path=" + percent_encode(file));
       if (archive.has_error() || !archive->ok() || !archive->body.is_string()) break;
       const std::string& tar = archive->body.get_ref<const std::string&>();
       const std::string target = tar_link_target(tar);

@@ -100,18 +100,4 @@ asio::awaitable<Result<stream_protocol::socket>> PodmanApi::attach(std::string c
   co_return co_await with_deadline(std::move(operation), limit, "the container engine");
 }
 
-std::string url_encode(std::string_view text) {
-  std::string out;
-  for (const unsigned char c : text) {
-    if (std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~') {
-      out += static_cast<char>(c);
-    } else {
-      out += '%';
-      out += "0123456789ABCDEF"[c >> 4];
-      out += "0123456789ABCDEF"[c & 15];
-    }
-  }
-  return out;
-}
-
 }  // namespace berth::keeper

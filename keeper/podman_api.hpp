@@ -33,6 +33,4 @@ class PodmanApi {
   std::string socket_path_;
 };
 
-std::string url_encode(std::string_view text);
-
 }  // namespace berth::keeper

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "keeper/container_spec.hpp"
 #include "keeper/podman_parse.hpp"
@@ -26,7 +27,7 @@ Error refused(std::string_view doing, const Answer& answer) {
 }
 
 std::string query_of_owner(const std::string& instance) {
-  return "filters=" + url_encode(nlohmann::json{{"label", {"berth.owner=" + instance}}}.dump());
+  return "filters=" + percent_encode(nlohmann::json{{"label", {"berth.owner=" + instance}}}.dump());
 }
 
 }  // namespace
@@ -116,7 +117,7 @@ asio::awaitable<Result<std::optional<PodmanEngine::Container>>> PodmanEngine::in
 
 asio::awaitable<Result<std::string>> PodmanEngine::find_image(std::string image, Progress progress) {
   for (int attempt = 0;; ++attempt) {
-    const auto answer = co_await api_.call(verb::get, "/images/" + url_encode(image) + "/json");
+    const auto answer = co_await api_.call(verb::get, "/images/" + percent_encode(image) + "/json");
     if (answer.has_error()) co_return answer.error();
     if (answer->ok()) co_return answer->body.value("Id", std::string());
     if (answer->status != 404) co_return refused("looking for the image " + image, *answer);
@@ -133,7 +134,7 @@ asio::awaitable<Result<std::string>> PodmanEngine::find_image(std::string image,
 asio::awaitable<Result<void>> PodmanEngine::pull(std::string image, Progress progress) {
   progress("Fetching the image " + image + " (this takes a while, once)");
   // With quiet=true the answer comes at the end; the service's own "still working" lines tell the user meanwhile.
-  const auto answer = co_await api_.call(verb::post, "/images/pull?quiet=true&reference=" + url_encode(image), nullptr, minutes(60));
+  const auto answer = co_await api_.call(verb::post, "/images/pull?quiet=true&reference=" + percent_encode(image), nullptr, minutes(60));
   if (answer.has_error()) co_return answer.error();
   const auto failure = answer->body.is_object() ? answer->body.value("error", std::string()) : std::string();
   if (!answer->ok() || !failure.empty()) {
@@ -255,7 +256,7 @@ asio::awaitable<Result<void>> PodmanEngine::purge() {
   if (networks.has_value() && networks->body.is_array()) {
     for (const auto& network : networks->body) {
       const std::string name = network.value("name", std::string());
-      if (!name.empty()) (void)co_await api_.call(verb::delete_, "/networks/" + url_encode(name));
+      if (!name.empty()) (void)co_await api_.call(verb::delete_, "/networks/" + percent_encode(name));
     }
   }
   for (const char* nft : {"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"}) {

@@ -31,7 +31,7 @@ Response ask_portal(const LaneServer& lane, const Connection& client, const Targ
   std::string secret(cookie_value(client.head.find(Name::cookie), kAskCookie));  // tabs that open together share one
   if (secret.size() != kSecretSize) secret = base64url_encode(random_bytes(32));
   Response response = redirect_response(lane.shared.origins.portal_url() + "/berth-cross?app=" + *app_label(target) + "&bind=" + hex_encode(sha256(secret)) +
-                                        "&to=" + percent_encode(client.head.target));
+                                        "&to=" + percent_encode(client.head.target, "/"));
   response.headers.emplace_back("Set-Cookie", make_cookie(kAskCookie, secret, kAskLife));
   return response;
 }
@@ -111,12 +111,12 @@ asio::awaitable<Response> cross_to_app(LaneServer& lane, const Connection& clien
   const auto target = label && lane.shared.origins.has_apps() ? parse_app_label(*label) : std::nullopt;
   const bool bound = bind && bind->size() == 64 && bind->find_first_not_of("0123456789abcdef") == std::string::npos;
   if (head.method != "GET" || !target || !bound || !to || !is_local_path(*to)) co_return not_found(head);
-  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
+  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target, "/"));
   if (!share_for(lane, *target, caller.login->user)) co_return not_found(head);
   auto making = lane.services().logins.make_crossing(caller.login->session.id, place_of(*target), *bind);
   auto code = co_await std::move(making);
   if (!code) co_return error_for(head, status_of(code.error().kind), "This cannot be opened", code.error());
-  co_return redirect_response(lane.shared.origins.app_origin(*label) + "/berth-cross?code=" + *code + "&to=" + percent_encode(*to));
+  co_return redirect_response(lane.shared.origins.app_origin(*label) + "/berth-cross?code=" + *code + "&to=" + percent_encode(*to, "/"));
 }
 
 asio::awaitable<void> serve_app(LaneServer& lane, Connection& client, std::string label) {

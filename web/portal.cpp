@@ -3,6 +3,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "auth/audit.hpp"
+#include "base/encoding.hpp"
 #include "web/api.hpp"
 #include "web/app_face.hpp"
 #include "web/cookies.hpp"
@@ -118,7 +119,7 @@ asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client,
   const auto path = parse_workspace_path(head.path());
   const auto elsewhere = path ? app_url(lane, *path, head.target) : std::nullopt;
   if (elsewhere) co_return redirect_response(*elsewhere);
-  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target));
+  if (!caller.login) co_return redirect_response("/login?next=" + percent_encode(head.target, "/"));
   if (!path || path->id.user != caller.actor.name) co_return error_for(head, 404, "Not found", Error{ErrorKind::not_found, "There is nothing at this address."});
   auth::WebLogins::Place place{path->id.user, path->id.name, {}};
   auto making = lane.services().logins.make_crossing(caller.login->session.id, std::move(place));
@@ -127,7 +128,7 @@ asio::awaitable<Response> cross_over(LaneServer& lane, const Connection& client,
   std::string to(head.target);
   if (path->rest.empty()) to.insert(head.path().size(), "/");
   const std::string origin = lane.shared.origins.origin(Face::workspaces, Face::portal, head.host, client.secure);
-  co_return redirect_response(origin + "/berth-cross?code=" + *code + "&to=" + percent_encode(to));
+  co_return redirect_response(origin + "/berth-cross?code=" + *code + "&to=" + percent_encode(to, "/"));
 }
 
 }  // namespace

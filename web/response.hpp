@@ -41,8 +41,6 @@ std::string_view http_date();
 std::optional<std::string> percent_decode(std::string_view text, bool plus = false);
 // The decoded value of `name` in a query string.
 std::optional<std::string> query_value(std::string_view query, std::string_view name);
-// Everything but unreserved characters and '/' is escaped.
-std::string percent_encode(std::string_view text);
 // The value of a cookie in a Cookie field; empty when it is not there.
 std::string_view cookie_value(std::string_view cookies, std::string_view name);
 

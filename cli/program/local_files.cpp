@@ -80,9 +80,7 @@ class NewFile {
 Outcome<> check_store(const std::string& path) {
   try {
     // immutable: no lock, no -wal file beside it.
-    std::string uri = "file:";
-    for (const char c : path) uri += c == '/' ? std::string(1, c) : percent_encode(std::string_view(&c, 1));
-    const SQLite::Database copy(uri + "?immutable=1", SQLite::OPEN_READONLY | SQLITE_OPEN_URI);
+    const SQLite::Database copy("file:" + percent_encode(path, "/") + "?immutable=1", SQLite::OPEN_READONLY | SQLITE_OPEN_URI);
     SQLite::Statement check(copy, "PRAGMA quick_check(1)");
     if (check.executeStep() && check.getColumn(0).getString() == "ok") return {};
   } catch (const SQLite::Exception&) {

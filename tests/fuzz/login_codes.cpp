@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "auth/login_code.hpp"
+#include "base/encoding.hpp"
 #include "web/app_origin.hpp"
 #include "web/response.hpp"
 
@@ -14,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* bytes, std::size_t si
   if (const auto target = parse_app_label(data); target && app_label(*target) != data) std::abort();
   const auto plain = percent_decode(data);
   if (plain && plain->find('\0') != std::string::npos && data.find('\0') == std::string_view::npos) std::abort();
-  if (percent_decode(percent_encode(data)) != data && data.find('\0') == std::string_view::npos) std::abort();
+  if (percent_decode(berth::percent_encode(data)) != data && data.find('\0') == std::string_view::npos) std::abort();
   for (const std::string_view name : {"code", "to", "app", "bind"}) (void)query_value(data, name);
   if (escape_html(data).find_first_of("<>\"'") != std::string::npos) std::abort();
   return 0;

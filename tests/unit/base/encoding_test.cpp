@@ -27,6 +27,11 @@ TEST(Encoding, Sha256AndHex) {
   EXPECT_EQ(hex_encode(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(PercentEncode, KeepsUnreservedOnly) {
+  EXPECT_EQ(percent_encode("SHA256:a+b/c-._~\xff"), "SHA256%3Aa%2Bb%2Fc-._~%FF");
+  EXPECT_EQ(percent_encode("/a b/%", "/"), "/a%20b/%25");
+}
+
 TEST(Encoding, RandomTextUsesTheWholeAlphabet) {
   const std::string text = random_text(2000, "abc");
   EXPECT_EQ(text.size(), 2000u);

@@ -115,7 +115,5 @@ TEST(UnixHttp, NobodyThere) {
   EXPECT_EQ(UnixHttp(std::string(200, 'x'), 1s).request({}).error().kind, ErrorKind::invalid);
 }
 
-TEST(PercentEncode, KeepsUnreservedOnly) { EXPECT_EQ(percent_encode("SHA256:a+b/c-._~\xff"), "SHA256%3Aa%2Bb%2Fc-._~%FF"); }
-
 }  // namespace
 }  // namespace berth
