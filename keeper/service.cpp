@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/log.hpp"
+#include "keeper/life_signs.hpp"
 #include "keeper/processes.hpp"
 #include "keeper/usage.hpp"
 #include "workspaces/names.hpp"
@@ -29,44 +30,7 @@ constexpr Service::Row Service::kRows[] = {
 
 namespace {
 
-constexpr std::chrono::seconds kSignOfLife{10};
-
 std::string key_of(const WorkspaceId& id) { return id.user + "." + id.name; }
-
-// Repeats the last progress line while a long step gives none, so that the other side knows that we are alive.
-struct LifeSigns : std::enable_shared_from_this<LifeSigns> {
-  LifeSigns(asio::any_io_executor executor, std::function<void(std::string)> say_line) : timer(executor), say(std::move(say_line)) {}
-  void progress(std::string_view line) {
-    if (!say) return;
-    last = line;
-    seconds = std::chrono::seconds(0);
-    say(last);
-    arm();
-  }
-  void arm() {
-    timer.expires_after(kSignOfLife);
-    timer.async_wait([self = shared_from_this()](boost::system::error_code error) {
-      if (error || !self->say) return;
-      self->seconds += kSignOfLife;
-      self->say(self->last + " (" + std::to_string(self->seconds.count()) + " s)");
-      self->arm();
-    });
-  }
-  void end() {
-    say = nullptr;
-    timer.cancel();
-  }
-  struct Until {  // the end of a scope, however it is left
-    explicit Until(LifeSigns& of) : signs(of) {}
-    Until(const Until&) = delete;
-    ~Until() { signs.end(); }
-    LifeSigns& signs;
-  };
-  asio::steady_timer timer;
-  std::function<void(std::string)> say;
-  std::string last;
-  std::chrono::seconds seconds{0};
-};
 
 }  // namespace
 
