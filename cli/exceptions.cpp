@@ -31,11 +31,7 @@ Outcome<json> exceptions_given(const Invocation& given, const Context& context) 
   if (given.has("--types")) exceptions["allowed_types"] = comma_list(given["--types"]);
   if (given.has("--no-hardware")) exceptions["allow_software"] = true;
   if (given.has("--no-touch")) exceptions["allow_untouched"] = true;
-  if (given.has("--until")) {
-    const Outcome<Timestamp> until = parse_expiry(given["--until"], context.clock.now());
-    if (!until) return until.error();
-    exceptions["until"] = format_timestamp(*until);
-  }
+  if (const Outcome<> until = take_end(given, context, "--until", "until", exceptions); !until) return until.error();
   if (given.has("--reason")) exceptions["reason"] = given["--reason"];
   return boost::system::result<json, Failure>(boost::system::in_place_value, std::move(exceptions));
 }

@@ -39,6 +39,8 @@ Outcome<> confirm(const Invocation& given, const Context& context, std::string_v
   return Failure{ExitCode::failed, {ErrorKind::conflict, "nothing was changed"}};
 }
 
+namespace {
+
 Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
   const auto in_future = [&](Timestamp time) -> Outcome<Timestamp> {
     if (time <= now) return usage_failure("--expires '" + std::string(text) + "' has passed already");
@@ -52,6 +54,25 @@ Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
   if (!time) return usage_failure("--expires takes a span such as 90d, or a time such as 2027-01-31; not '" + std::string(text) + "'");
   // A day means all of it.
   return in_future(text.size() == 10 ? *time + std::chrono::days(1) : *time);
+}
+
+}  // namespace
+
+Outcome<> take_end(const Invocation& given, const Context& context, std::string_view option, const char* field, nlohmann::json& body) {
+  if (!given.has(option)) return {};
+  const Outcome<Timestamp> end = parse_expiry(given[option], context.clock.now());
+  if (!end) return end.error();
+  body[field] = format_timestamp(*end);
+  return {};
+}
+
+Outcome<> take_lifetime(const Invocation& given, const Context& context, std::string_view option, nlohmann::json& body) {
+  if (!given.has(option)) return {};
+  const Timestamp now = context.clock.now();
+  const Outcome<Timestamp> end = parse_expiry(given[option], now);
+  if (!end) return end.error();
+  body["lifetime_s"] = std::chrono::duration_cast<std::chrono::seconds>(*end - now).count();
+  return {};
 }
 
 namespace {

@@ -18,8 +18,10 @@ void say(const Context& context, std::string_view sentence);
 // Shows `preview` and asks `question`, unless --yes was given. Failure{usage} where nobody can be asked; Failure{failed} when the answer is no.
 Outcome<> confirm(const Invocation& given, const Context& context, std::string_view preview, std::string_view question);
 
-// "90d" from now, "2027-01-31" (its end, in UTC) or a full time; it must lie ahead.
-Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now);
+// Puts the end that `option` names, if it was given, into `body`: "90d" from now, "2027-01-31" (its end, in UTC) or a full time; it must lie ahead.
+// take_lifetime puts it there as seconds from now, "lifetime_s".
+Outcome<> take_end(const Invocation& given, const Context& context, std::string_view option, const char* field, nlohmann::json& body);
+Outcome<> take_lifetime(const Invocation& given, const Context& context, std::string_view option, nlohmann::json& body);
 // "ada", "ada+nlp" or "ada/nlp" to the API's path "/workspaces/ada/nlp". Over SSH a plain name is the caller's own workspace of that name, and
 // nothing the one that they logged in to.
 std::string workspace_path(std::string_view workspace, const Context& context);

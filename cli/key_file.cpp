@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "cli/interact.hpp"
+
 namespace berth::cli {
 namespace {
 
@@ -43,6 +45,8 @@ std::string fault_of_key_line(std::string_view line) {
   return {};
 }
 
+namespace {
+
 Outcome<std::vector<KeyLine>> parse_key_lines(std::string_view text, const std::string& name) {
   std::vector<KeyLine> keys;
   std::string faults;
@@ -63,6 +67,14 @@ Outcome<std::vector<KeyLine>> parse_key_lines(std::string_view text, const std::
   if (!faults.empty()) return failure_of({ErrorKind::invalid, faults + "\nno key was added"});
   if (keys.empty()) return failure_of({ErrorKind::invalid, name + " holds no public key"});
   return keys;
+}
+
+}  // namespace
+
+Outcome<std::vector<KeyLine>> read_key_lines(const std::string& file, const Context& context) {
+  const Outcome<std::string> text = read_input(file, context);
+  if (!text) return text.error();
+  return parse_key_lines(*text, file.empty() || file == "-" ? "standard input" : file);
 }
 
 }  // namespace berth::cli

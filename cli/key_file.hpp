@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/outcome.hpp"
+#include "cli/command.hpp"
 
 namespace berth::cli {
 
@@ -13,9 +13,9 @@ struct KeyLine {
   std::string text;
 };
 
-// The lines of `text` that hold keys; empty ones and those that begin with # are left out. Every bad line is told in the failure, which calls
-// the text `name`: private keys, options, other formats.
-Outcome<std::vector<KeyLine>> parse_key_lines(std::string_view text, const std::string& name);
+// The lines of FILE, or of standard input for "-" and nothing, that hold keys; empty ones and those that begin with # are left out. Every bad line
+// is told in the failure: private keys, options, other formats.
+Outcome<std::vector<KeyLine>> read_key_lines(const std::string& file, const Context& context);
 // `text` without blanks, tabs and carriage returns at its ends.
 std::string_view trimmed(std::string_view text);
 // Why `line` can't be a public key; empty when it looks like one.

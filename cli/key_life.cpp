@@ -95,14 +95,8 @@ Outcome<> key_rotate(const Invocation& given, const Context& context) {
   if (const Outcome<> grace = take_seconds(given, "--grace", "grace_s", body); !grace) return grace;
   if (given.has("--replaces")) body["replaces"] = given["--replaces"];
   if (given.has("--retire-on-first-use")) body["retire_on_first_use"] = true;
-  if (given.has("--expires")) {
-    const Outcome<Timestamp> expires = parse_expiry(given["--expires"], context.clock.now());
-    if (!expires) return expires.error();
-    body["expires_at"] = format_timestamp(*expires);
-  }
-  const Outcome<std::string> text = read_input(given["FILE"], context);
-  if (!text) return text.error();
-  const Outcome<std::vector<KeyLine>> lines = parse_key_lines(*text, given.has("FILE") && given["FILE"] != "-" ? given["FILE"] : "standard input");
+  if (const Outcome<> end = take_end(given, context, "--expires", "expires_at", body); !end) return end;
+  const Outcome<std::vector<KeyLine>> lines = read_key_lines(given["FILE"], context);
   if (!lines) return lines.error();
   if (lines->size() != 1) return usage_failure("a rotation takes one new key; there are " + std::to_string(lines->size()));
   body["public_key"] = lines->front().text;

@@ -18,15 +18,8 @@ using nlohmann::json;
 
 Outcome<> key_add(const Invocation& given, const Context& context) {
   json body;
-  if (given.has("--expires")) {
-    const Outcome<Timestamp> expires = parse_expiry(given["--expires"], context.clock.now());
-    if (!expires) return expires.error();
-    body["expires_at"] = format_timestamp(*expires);
-  }
-  const Outcome<std::string> text = read_input(given["FILE"], context);
-  if (!text) return text.error();
-  const bool by_name = given.has("FILE") && given["FILE"] != "-";
-  const Outcome<std::vector<KeyLine>> lines = parse_key_lines(*text, by_name ? given["FILE"] : "standard input");
+  if (const Outcome<> end = take_end(given, context, "--expires", "expires_at", body); !end) return end;
+  const Outcome<std::vector<KeyLine>> lines = read_key_lines(given["FILE"], context);
   if (!lines) return lines.error();
   json added = json::array();
   std::optional<Failure> failure;

@@ -18,12 +18,7 @@ Outcome<> share_create(const Invocation& given, const Context& context) {
   if (error != std::errc{} || end != text.data() + text.size() || port < 1 || port > 65535) return usage_failure("PORT is a number from 1 to 65535");
   json body = {{"port", port}, {"with", given.has("--everybody") ? "*" : given["--with"]}};
   if (given.has("--workspace")) body["workspace"] = given["--workspace"];
-  if (given.has("--for")) {
-    const Timestamp now = context.clock.now();
-    const Outcome<Timestamp> expires = parse_expiry(given["--for"], now);
-    if (!expires) return expires.error();
-    body["lifetime_s"] = std::chrono::duration_cast<std::chrono::seconds>(*expires - now).count();
-  }
+  if (const Outcome<> end = take_lifetime(given, context, "--for", body); !end) return end;
   const Outcome<json> made = context.api.post("/shares", body);
   if (!made) return made.error();
   print_answer(context, *made, printable(text_field(*made, "url")) + "\n");

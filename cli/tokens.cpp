@@ -12,12 +12,7 @@ using nlohmann::json;
 Outcome<> token_create(const Invocation& given, const Context& context) {
   json body = {{"name", given["NAME"]}};
   if (given.has("--scope")) body["scopes"] = comma_list(given["--scope"]);
-  if (given.has("--expires")) {
-    const Timestamp now = context.clock.now();
-    const Outcome<Timestamp> expires = parse_expiry(given["--expires"], now);
-    if (!expires) return expires.error();
-    body["lifetime_s"] = std::chrono::duration_cast<std::chrono::seconds>(*expires - now).count();
-  }
+  if (const Outcome<> end = take_lifetime(given, context, "--expires", body); !end) return end;
   const Outcome<json> made = context.api.post("/tokens", body);
   if (!made) return made.error();
   const json token = made->is_object() ? made->value("token", json()) : json();
