@@ -5,23 +5,12 @@
 #include "auth/audit.hpp"
 #include "auth/directory.hpp"
 #include "auth/migrations.hpp"
-#include "base/encoding.hpp"
 #include "tests/support/fake_clock.hpp"
+#include "tests/support/key_line.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace berth::auth {
-
-inline std::string wire_string(std::string_view bytes) {
-  std::string field;
-  for (int shift = 24; shift >= 0; shift -= 8) field += static_cast<char>(bytes.size() >> shift & 0xff);
-  return field.append(bytes);
-}
-
-// An ed25519 key line; `seed` tells keys apart (the point is never used for a signature here).
-inline std::string key_line(int seed) {
-  return "ssh-ed25519 " + base64_encode(wire_string("ssh-ed25519") + wire_string(sha256("key " + std::to_string(seed)))) + " k" + std::to_string(seed);
-}
 
 class AuthTest : public testing::Test {
  protected:

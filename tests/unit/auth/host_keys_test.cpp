@@ -12,7 +12,7 @@ Result<std::string> generate(std::string_view type) {
   static int number = 0;
   return std::string(type) + " " + std::to_string(++number);
 }
-Result<std::string> public_blob(std::string_view key) { return wire_string("ssh-" + std::string(key.substr(0, key.find(' ')))) + wire_string(key); }
+Result<std::string> public_blob(std::string_view key) { return WireWriter().string("ssh-" + std::string(key.substr(0, key.find(' ')))).string(key).bytes(); }
 
 class HostKeysTest : public AuthTest {
  protected:

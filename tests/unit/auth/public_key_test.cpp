@@ -50,9 +50,9 @@ TEST(PublicKey, RefusesWithASentenceThatHelps) {
       {"ssh-ed25519 !!!!", "damaged"},
       {"ssh-rsa " + good.substr(12), "damaged"},  // the type inside differs
       {kSmallRsa, "has 1024 bits, at least 2048"},
-      {"ssh-ed25519 " + base64_encode(wire_string("ssh-ed25519") + wire_string(std::string(31, 'x'))), "damaged"},
-      {"ssh-ed25519 " + base64_encode(wire_string("ssh-ed25519") + wire_string(std::string(32, 'x')) + "y"), "damaged"},
-      {"ecdsa-sha2-nistp256 " + base64_encode(wire_string("ecdsa-sha2-nistp256") + wire_string("nistp256") + wire_string("\4" + std::string(64, 'x'))),
+      {"ssh-ed25519 " + base64_encode(WireWriter().string("ssh-ed25519").string(std::string(31, 'x')).bytes()), "damaged"},
+      {"ssh-ed25519 " + base64_encode(WireWriter().string("ssh-ed25519").string(std::string(32, 'x')).bytes() + "y"), "damaged"},
+      {"ecdsa-sha2-nistp256 " + base64_encode(WireWriter().string("ecdsa-sha2-nistp256").string("nistp256").string("\4" + std::string(64, 'x')).bytes()),
        "damaged"},  // not on the curve
       {std::string(20000, 'a'), "at most 16 KiB"},
   };

@@ -4,9 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/executor_work_guard.hpp>
-#include <map>
-#include <mutex>
-#include <set>
 #include <thread>
 
 #include "auth/audit.hpp"
@@ -16,80 +13,16 @@
 #include "auth/shares.hpp"
 #include "auth/tokens.hpp"
 #include "auth/web_logins.hpp"
-#include "base/encoding.hpp"
 #include "tests/support/fake_clock.hpp"
+#include "tests/support/key_line.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/unit/web/fake_workspaces.hpp"
+#include "tests/unit/web/wire.hpp"
 #include "web/server.hpp"
-#include "workspaces/manager.hpp"
 #include "workspaces/usage.hpp"
 
 namespace berth::web {
-
-// One answer as a client sees it.
-struct Answer {
-  int status = 0;
-  std::string head;  // with its empty line
-  std::string body;  // unchunked
-  std::string field(std::string_view name) const;               // first value
-  std::vector<std::string> fields(std::string_view name) const;
-  nlohmann::json json() const { return nlohmann::json::parse(body, nullptr, false); }
-};
-
-// A blocking socket with a receive limit of 10 s.
-class Wire {
- public:
-  explicit Wire(FileDescriptor socket, SSL_CTX* tls = nullptr);
-  void send(std::string_view data);
-  // One read; empty at the end of the stream. Fails the test on time-out.
-  std::string receive();
-  std::string receive_until(std::string_view mark);
-  std::string receive_exactly(std::size_t size);
-  std::string receive_all();  // to the end of the stream
-  bool ended();               // nothing more comes
-  Answer answer(std::string_view method = "GET");
-  void finish_sending();
-  SSL* ssl() const { return ssl_.get(); }
-  int fd() const { return socket_.get(); }
-
- private:
-  FileDescriptor socket_;
-  SslHandle ssl_;
-  std::string buffered_;
-};
-
-Wire connect_to(std::uint16_t port, SSL_CTX* tls = nullptr);
-
-// A listening server inside "the workspace".
-class Upstream {
- public:
-  Upstream();                                    // TCP
-  explicit Upstream(const std::string& path);    // Unix
-  Wire accept();
-  bool somebody_waits(int milliseconds = 50);  // would accept() answer at once?
-  std::uint16_t port() const { return port_; }
-
- private:
-  FileDescriptor socket_;
-  std::uint16_t port_ = 0;
-};
-
-// What the fake workspaces do; changed by tests, read on the lane.
-struct FakeWorkspaces {
-  std::mutex mutex;
-  std::string jupyter_socket;
-  std::string start_failure;                // not empty: open() fails with it
-  std::chrono::milliseconds start_takes{0};
-  bool running = true;                       // any of them
-  std::set<workspaces::WorkspaceId> stopped;  // until they are opened again
-  int starts = 0;
-  std::vector<std::string> removed;
-  std::function<void(const std::string& user)> watcher;  // set by the server at its start
-};
-std::unique_ptr<workspaces::Manager> make_fake_manager(FakeWorkspaces& state);
-
-// A public key in authorized_keys form; `seed` tells keys apart.
-std::string key_line(int seed);
 
 class WebTest : public testing::Test {
  protected:

@@ -2,6 +2,7 @@
 #pragma once
 #include <utility>
 
+#include "base/encoding.hpp"
 #include "tests/unit/web/harness.hpp"
 
 namespace berth::web {
@@ -16,11 +17,7 @@ class Proxy : public WebTest {
   std::string headers(const std::string& extra = {}) const { return "Cookie: " + cookie + "\r\n" + extra; }
   std::string path(const std::string& rest = "/", const std::string& place = "ada/main") const { return "/w/" + place + "/port/" + std::to_string(app.port()) + rest; }
   // Of the key behind a login, in the API.
-  static std::string key_path(const Login& login) {
-    std::string encoded;
-    for (const char c : login.key) encoded += c == '/' ? "%2F" : c == '+' ? "%2B" : std::string(1, c);
-    return "/api/v1/keys/" + encoded;
-  }
+  static std::string key_path(const Login& login) { return "/api/v1/keys/" + percent_encode(login.key); }
   void send(Wire& wire, std::string_view method, const std::string& rest, const std::string& extra = {}, std::string_view body = {}) {
     wire.send(request(method, path(rest), headers(extra), body));
   }
@@ -31,11 +28,7 @@ class Proxy : public WebTest {
   std::pair<Wire, Wire> open_websocket(const std::string& user = "ada", const std::string& workspace = "main") {
     Wire browser = workspaces();
     browser.send(request("GET", path("/ws", user + "/" + workspace), websocket("http://127.0.0.1")));
-    Wire inside = app.accept();
-    inside.receive_until("\r\n\r\n");
-    inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello");
-    EXPECT_EQ(browser.answer().status, 101);
-    EXPECT_EQ(browser.receive_exactly(5), "hello");
+    Wire inside = app.accept_websocket(browser);
     return {std::move(browser), std::move(inside)};
   }
 

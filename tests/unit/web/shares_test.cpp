@@ -37,11 +37,7 @@ class Sharing : public WebTest {
   std::pair<Wire, Wire> open_websocket(const std::string& cookie) {
     Wire browser = workspaces();
     browser.send(request_to(host, "GET", "/ws", cookie + kWebSocket + "Origin: https://" + host + "\r\n"));
-    Wire inside = app.accept();
-    inside.receive_until("\r\n\r\n");
-    inside.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\nhello");
-    EXPECT_EQ(browser.answer().status, 101);
-    EXPECT_EQ(browser.receive_exactly(5), "hello");
+    Wire inside = app.accept_websocket(browser);
     return {std::move(browser), std::move(inside)};
   }
 
