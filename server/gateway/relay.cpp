@@ -92,6 +92,7 @@ std::shared_ptr<Relay> Relay::of_socket(const asio::any_io_executor& executor, s
 void Relay::start() {
   const auto executor = output_.get_executor();
   open_outputs_ = kind_ == Kind::pipes ? 2 : 1;
+  channel_->take_at_once([this](std::string_view data) { return take(data); });
   spawn_logged(executor, pump_in(shared_from_this()), "relay.in");
   spawn_logged(executor, pump_out(shared_from_this(), output_, false), "relay.out");
   if (kind_ == Kind::pipes) spawn_logged(executor, pump_out(shared_from_this(), errors_, true), "relay.err");
@@ -133,6 +134,14 @@ asio::awaitable<void> Relay::pump_in(std::shared_ptr<Relay> self) {
   self->count();
   self->end_input();
   if (self->client_gone_) self->close();
+}
+
+// What the target does not take now, pump_in() passes on; it finds out about a target that takes no more at all, too.
+std::size_t Relay::take(std::string_view data) {
+  if (!input_open_) return 0;
+  const std::size_t taken = pass_on(data).value_or(0);
+  count();
+  return taken;
 }
 
 std::optional<std::size_t> Relay::pass_on(std::string_view data) {
@@ -225,6 +234,7 @@ void Relay::stop_output() {
 }
 
 void Relay::close() {
+  channel_->take_at_once({});
   for (asio::posix::stream_descriptor* descriptor : {&input_, &output_, &errors_}) close_descriptor(*descriptor);
   count();
   end_input();

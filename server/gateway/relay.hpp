@@ -50,6 +50,8 @@ class Relay : public std::enable_shared_from_this<Relay> {
   static boost::asio::awaitable<void> pump_in(std::shared_ptr<Relay> self);
   static boost::asio::awaitable<void> close_after(std::shared_ptr<Relay> self, std::chrono::milliseconds limit);
   static boost::asio::awaitable<void> pump_out(std::shared_ptr<Relay> self, boost::asio::posix::stream_descriptor& from, bool as_stderr);
+  // As ssh::Channel::Taker.
+  std::size_t take(std::string_view data);
   // How many bytes the target takes now; nullopt when it takes no more at all.
   std::optional<std::size_t> pass_on(std::string_view data);
   boost::asio::posix::stream_descriptor& target() { return kind_ == Kind::socket ? output_ : input_; }

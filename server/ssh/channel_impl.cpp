@@ -296,6 +296,13 @@ ChannelImpl::Violation ChannelImpl::on_data(std::string_view data, bool extended
   }
   bytes_in_ += data.size();
   connection_->count_in(data.size());
+  if (taker_ && input_.empty()) {
+    const std::size_t taken = taker_(data);
+    BERTH_ASSERT(taken <= data.size());
+    data.remove_prefix(taken);
+    refill_window(taken);
+    if (data.empty()) return std::nullopt;
+  }
   input_.append(data);
   readable_.notify();
   return std::nullopt;

@@ -49,6 +49,7 @@ class ChannelImpl final : public Channel {
   boost::asio::awaitable<Result<std::size_t>> read(boost::asio::mutable_buffer into) override;
   boost::asio::awaitable<Result<std::string_view>> peek() override;
   void consume(std::size_t count) override;
+  void take_at_once(Taker taker) override { taker_ = std::move(taker); }
   boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr) override;
   void send_eof() override;
   void send_eow() override;
@@ -122,6 +123,7 @@ class ChannelImpl final : public Channel {
   double best_rate_ = 0;        // bytes per second at the last growth
   bool may_grow_ = false;
   ByteQueue input_;
+  Taker taker_;  // of what comes while input_ is empty
   std::vector<QueuedRequest> requests_;
   std::optional<bool> reply_due_;  // want_reply of the request that next_request answered last
 

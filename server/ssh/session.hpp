@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -135,6 +136,10 @@ class Channel {
   // and consume() it, which opens the window.
   virtual boost::asio::awaitable<Result<std::string_view>> peek() = 0;
   virtual void consume(std::size_t count) = 0;
+  // What comes while nothing waits for peek() is first offered here, without a copy; the taker answers how much of it it has used, and the rest waits.
+  // It is called while a packet is read, must not wait, and must call no function of this channel or session but bytes_in() and bytes_out(). None: all waits.
+  using Taker = std::function<std::size_t(std::string_view data)>;
+  virtual void take_at_once(Taker taker) = 0;
   // Sends all of `data` (as stderr: SSH_EXTENDED_DATA_STDERR), waiting while the peer's window or the output cap is full.
   virtual boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr = false) = 0;
 

@@ -16,7 +16,12 @@ class FakeChannel final : public Channel {
   explicit FakeChannel(boost::asio::io_context& io) : changed_(io, boost::asio::steady_timer::time_point::max()) {}
 
   // The client's side.
-  void client_sends(std::string_view data) { incoming_ += data, wake(); }
+  void client_sends(std::string_view data) {
+    const std::size_t taken = taker_ && incoming_.empty() ? taker_(data) : 0;
+    in_ += taken;
+    incoming_ += data.substr(taken);
+    wake();
+  }
   void client_eof() { eof_ = true, wake(); }
   void client_closes() { closed_ = true, by_client_ = true, wake(); }
   void connection_breaks() { closed_ = true, wake(); }
@@ -48,6 +53,7 @@ class FakeChannel final : public Channel {
     incoming_.erase(0, count);
     in_ += count;
   }
+  void take_at_once(Taker taker) override { taker_ = std::move(taker); }
   boost::asio::awaitable<Result<void>> write(boost::asio::const_buffer data, bool as_stderr) override {
     if (closed_ || got_close) co_return Error{ErrorKind::closed, "closed"};
     (as_stderr ? received_stderr : received).append(static_cast<const char*>(data.data()), data.size());
@@ -72,6 +78,7 @@ class FakeChannel final : public Channel {
   ChannelOpen opening_ = SessionOpen{};
   boost::asio::steady_timer changed_;
   std::string incoming_;
+  Taker taker_;
   bool eof_ = false, closed_ = false, by_client_ = false;
   std::uint64_t in_ = 0, out_ = 0;
 };

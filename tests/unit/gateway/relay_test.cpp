@@ -77,6 +77,38 @@ TEST_F(RelayTest, PipesKeepStdoutAndStderrApartAndPassEofOn) {
   EXPECT_EQ(read_all(input.theirs.get()), "in");  // ends: EOF was passed on
 }
 
+TEST_F(RelayTest, InputGoesOnAtOnceWhileTheTargetTakesIt) {
+  Ends input = pipe_to_workspace(), output = pipe_from_workspace(), errors = pipe_from_workspace();
+  const int holds = ::fcntl(input.ours.get(), F_GETPIPE_SZ);
+  ASSERT_GT(holds, 0);
+  auto relay = Relay::of_pipes(io.get_executor(), channel, std::move(input.ours), std::move(output.ours), std::move(errors.ours));
+  relay->start();
+  const std::string first(static_cast<std::size_t>(holds) - 10, 'a');
+  channel->client_sends(first);
+  EXPECT_EQ(channel->bytes_in(), first.size());  // before anything else had its turn
+  channel->client_sends("0123456789, and this has to wait");
+  channel->client_sends(" for its turn");
+  run();
+  EXPECT_EQ(channel->bytes_in(), static_cast<std::size_t>(holds));
+  channel->client_eof();
+  std::string got(static_cast<std::size_t>(holds), '\0');
+  ASSERT_EQ(::read(input.theirs.get(), got.data(), got.size()), holds);
+  run();
+  EXPECT_EQ(got + read_all(input.theirs.get()), first + "0123456789, and this has to wait for its turn");
+}
+
+TEST_F(RelayTest, AClosedRelayTakesNothingMore) {
+  Ends ends = socket_pair();
+  auto relay = Relay::of_socket(io.get_executor(), channel, std::move(ends.ours));
+  relay->start();
+  run();
+  relay->close();
+  channel->client_sends("late");
+  EXPECT_EQ(channel->bytes_in(), 0u);
+  EXPECT_TRUE(at_eof_now(ends.theirs.get()));
+  run();
+}
+
 TEST_F(RelayTest, OutputIsDoneOnlyAfterBothPipesHaveEnded) {
   Ends input = pipe_to_workspace(), output = pipe_from_workspace(), errors = pipe_from_workspace();
   auto relay = Relay::of_pipes(io.get_executor(), channel, std::move(input.ours), std::move(output.ours), std::move(errors.ours));

@@ -60,8 +60,16 @@ asio::awaitable<void> from_channel(ChannelHandle channel, Stream& to) {
   }
 }
 
-// On its own, because a command may end without reading its input.
-asio::awaitable<void> feed_input(ChannelHandle channel, asio::posix::stream_descriptor to) { co_await from_channel(channel, to); }
+// On its own, because a command may end without reading its input. It takes what it can of the first 20,000 bytes of a packet at once, and what remains in its turn.
+asio::awaitable<void> feed_input(ChannelHandle channel, asio::posix::stream_descriptor to) {
+  to.native_non_blocking(true);
+  channel->take_at_once([&to](std::string_view data) {
+    constexpr std::size_t kMost = 20'000;
+    return static_cast<std::size_t>(std::max<ssize_t>(0, ::write(to.native_handle(), data.data(), std::min(data.size(), kMost))));
+  });
+  co_await from_channel(channel, to);
+  channel->take_at_once({});
+}
 
 asio::awaitable<void> run_command(ChannelHandle channel, std::string command) {
   const auto executor = co_await asio::this_coro::executor;
