@@ -86,15 +86,16 @@ TEST_F(RelayTest, InputGoesOnAtOnceWhileTheTargetTakesIt) {
   const std::string first(static_cast<std::size_t>(holds) - 10, 'a');
   channel->client_sends(first);
   EXPECT_EQ(channel->bytes_in(), first.size());  // before anything else had its turn
-  channel->client_sends("0123456789, and this has to wait");
-  channel->client_sends(" for its turn");
-  run();
-  EXPECT_EQ(channel->bytes_in(), static_cast<std::size_t>(holds));
+  const std::string second(10'000, 'b');  // more than the pipe takes
+  channel->client_sends(second);
+  channel->client_sends("last");
   channel->client_eof();
-  std::string got(static_cast<std::size_t>(holds), '\0');
-  ASSERT_EQ(::read(input.theirs.get(), got.data(), got.size()), holds);
   run();
-  EXPECT_EQ(got + read_all(input.theirs.get()), first + "0123456789, and this has to wait for its turn");
+  EXPECT_LE(channel->bytes_in(), static_cast<std::size_t>(holds));
+  std::string got(first.size(), '\0');
+  ASSERT_EQ(::read(input.theirs.get(), got.data(), got.size()), static_cast<ssize_t>(got.size()));
+  run();
+  EXPECT_EQ(got + read_all(input.theirs.get()), first + second + "last");
 }
 
 TEST_F(RelayTest, AClosedRelayTakesNothingMore) {
@@ -105,8 +106,7 @@ TEST_F(RelayTest, AClosedRelayTakesNothingMore) {
   relay->close();
   channel->client_sends("late");
   EXPECT_EQ(channel->bytes_in(), 0u);
-  EXPECT_TRUE(at_eof_now(ends.theirs.get()));
-  run();
+  EXPECT_EQ(read_all(ends.theirs.get()), "");
 }
 
 TEST_F(RelayTest, OutputIsDoneOnlyAfterBothPipesHaveEnded) {

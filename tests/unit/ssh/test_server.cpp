@@ -60,14 +60,26 @@ asio::awaitable<void> from_channel(ChannelHandle channel, Stream& to) {
   }
 }
 
-// On its own, because a command may end without reading its input. It takes what it can of the first 20,000 bytes of a packet at once, and what remains in its turn.
+// On its own, because a command may end without reading its input. What the pipe takes of the first 20,000 bytes of a packet it gets at once, and what
+// remains in its turn: as server/gateway/relay.cpp, which has no such limit.
 asio::awaitable<void> feed_input(ChannelHandle channel, asio::posix::stream_descriptor to) {
+  constexpr std::size_t kMost = 20'000;
+  const auto pass_on = [&to](std::string_view data) { return ::write(to.native_handle(), data.data(), data.size()); };
   to.native_non_blocking(true);
-  channel->take_at_once([&to](std::string_view data) {
-    constexpr std::size_t kMost = 20'000;
-    return static_cast<std::size_t>(std::max<ssize_t>(0, ::write(to.native_handle(), data.data(), std::min(data.size(), kMost))));
-  });
-  co_await from_channel(channel, to);
+  channel->take_at_once([pass_on](std::string_view data) { return static_cast<std::size_t>(std::max<ssize_t>(0, pass_on(data.substr(0, kMost)))); });
+  boost::system::error_code error;
+  while (!error) {
+    const Result<std::string_view> come = co_await channel->peek();
+    if (!come || come->empty()) break;
+    const ssize_t passed = pass_on(*come);
+    if (passed > 0) {
+      channel->consume(static_cast<std::size_t>(passed));
+    } else if (errno == EAGAIN) {
+      co_await to.async_wait(asio::posix::stream_descriptor::wait_write, asio::redirect_error(asio::use_awaitable, error));
+    } else {
+      break;
+    }
+  }
   channel->take_at_once({});
 }
 
