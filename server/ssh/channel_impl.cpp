@@ -296,7 +296,7 @@ ChannelImpl::Violation ChannelImpl::on_data(std::string_view data, bool extended
   }
   bytes_in_ += data.size();
   connection_->count_in(data.size());
-  if (taker_ && input_.empty()) {
+  if (taker_ && input_.empty() && !data.empty()) {
     const std::size_t taken = taker_(data);
     BERTH_ASSERT(taken <= data.size());
     data.remove_prefix(taken);

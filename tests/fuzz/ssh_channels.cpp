@@ -108,6 +108,7 @@ void Steps::send_data() {
   size = std::min<std::size_t>(size, 40'000);
   world_.settle();  // the model knows every window that the server has given
   for (; times > 0 && !client_.over; --times) {
+    if (size > channel->may_send) world_.settle();  // the server may have given more for the packets before
     if (!channel->server_id || (channel->close_sent && channel->close_received)) return;
     const bool too_much = size > channel->may_send && !wire().rekeying;  // windows that are given while keys are exchanged come after that
     if (size > 32'768 || too_much || channel->eof_sent) client_.must_end = client_.exact && client_.reads;
@@ -222,7 +223,8 @@ void Steps::application() {
   if (what == 8 && channel) channel->send_exit_signal("HUP", false, "");
   if (what == 9 || what == 10) world_.write(index, size, what == 10);
   if (what == 11) world_.take_request(index, in_.flag());
-  if (what == 12 || what == 13) world_.read(index, size);
+  if (what == 12) world_.read(index, size);
+  if (what == 13 && channel) world_.take_at_once(*channel, size);
   if (what >= 14 && channel) channel->confirm();
 }
 

@@ -185,6 +185,15 @@ void World::take_request(std::size_t index, bool success) {
   asio::co_spawn(io_, Work::take_request(held_[index], success), asio::detached);
 }
 
+void World::take_at_once(Channel& channel, std::size_t most) {
+  if (most == 0) return channel.take_at_once({});
+  channel.take_at_once([this, most](std::string_view data) {
+    MUST(!data.empty());
+    read_ += std::min(most, data.size());
+    return std::min(most, data.size());
+  });
+}
+
 void World::drop(std::size_t index) {
   if (index < held_.size()) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(index));
 }

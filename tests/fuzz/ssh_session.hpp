@@ -129,6 +129,8 @@ class World {
   void take_request(std::size_t index, bool success);
   std::shared_ptr<ssh::Channel> channel(std::size_t index) { return index < held_.size() ? held_[index]->channel : nullptr; }
   std::size_t channels() const { return held_.size(); }
+  // Up to `most` bytes of each packet that nothing waits for; 0: none any more.
+  void take_at_once(Channel& channel, std::size_t most);
   void drop(std::size_t index);
 
   Session* session() { return session_.get(); }
