@@ -50,7 +50,10 @@ bool Client::send(std::string_view packet) {
   while (!rest.empty()) {
     const ssize_t sent = descriptor_ < 0 ? -1 : ::send(descriptor_, rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) {
-      if (rest.size() != bytes.size() && errno == EAGAIN) hang_up();  // half a packet: the rest would be taken for another
+      if (rest.size() != bytes.size() && errno == EAGAIN) {  // half a packet: the rest would be taken for another
+        over = true;
+        hang_up();
+      }
       return false;
     }
     rest.remove_prefix(static_cast<std::size_t>(sent));
@@ -137,7 +140,12 @@ void Client::take_request(WireReader& in) {
 bool Client::take_of_channel(std::uint8_t type, WireReader& in) {
   if (type < kMsgChannelOpenConfirmation || type > kMsgChannelFailure) return false;
   MUST(logged_in);
-  Channel& channel = known(in.u32());
+  const std::uint32_t id = in.u32();
+  if (!exact && id >= channels.size()) {  // a confirmation that the model did not follow may have given the server any number
+    in = WireReader({});
+    return true;
+  }
+  Channel& channel = known(id);
   MUST(!channel.close_received);
   const bool answers = type == kMsgChannelOpenConfirmation || type == kMsgChannelOpenFailure;
   MUST(answers != channel.server_id.has_value() && !channel.over);
