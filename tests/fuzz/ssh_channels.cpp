@@ -71,7 +71,8 @@ class Steps {
   // A channel that is open as far as the client knows; what it sends there is by the rules, but for what `rule` adds.
   Client::Channel* open() {
     Client::Channel* const channel = chosen();
-    return channel && channel->server_id && !channel->over ? channel : nullptr;
+    const bool closed = channel && channel->close_sent && channel->close_received;  // its number may be another channel's by now
+    return channel && channel->server_id && !channel->over && !closed ? channel : nullptr;
   }
   void send_open();
   void send_data();
