@@ -64,6 +64,8 @@ inline constexpr char kNotByKey[] = "the key or certificate does not allow it";
 struct ServerLane {
   Lane& lane;
   std::unique_ptr<SQLite::Database> reader;
+  int connections = 0;  // open now; of the lane's thread
+  int room_for = 0;     // connections that the lane's reactor is ready for
 };
 
 struct Connection {

@@ -12,6 +12,7 @@
 #include "server/gateway/credentials.hpp"
 #include "server/gateway/forwards.hpp"
 #include "server/gateway/proxy_protocol.hpp"
+#include "server/gateway/reactor_room.hpp"
 #include "server/gateway/session_channel.hpp"
 #include "server/gateway/spawn.hpp"
 #include "server/gateway/tunnel_channel.hpp"
@@ -156,27 +157,43 @@ asio::awaitable<std::optional<Gateway::Arrival>> Gateway::let_in(tcp::socket& so
   co_return std::optional<Arrival>(std::move(arrival));
 }
 
-void Gateway::connection_began() {
+void Gateway::connection_began(ServerLane& lane) {
+  constexpr int kRoom = 64, kDescriptorsEach = 4;  // a socket and a command's pipes
+  if (++lane.connections > lane.room_for) {
+    make_room_in_reactor(lane.lane.io, std::size_t{kRoom} * kDescriptorsEach);
+    lane.room_for += kRoom;
+  }
   const int now = connections_.fetch_add(1, std::memory_order_relaxed) + 1;
   if (now > connections_most_.load(std::memory_order_relaxed)) connections_most_.store(now, std::memory_order_relaxed);
 }
 
 // After a crowd has gone the allocator would keep nearly all that it took; each time that half have left, it returns it to the system, and down
 // to the last one: what few connections still hold keeps whole pages of the others' from being returned.
-void Gateway::connection_ended() {
+void Gateway::connection_ended(ServerLane& lane) {
   constexpr int kCrowd = 64;
+  --lane.connections;
   const int now = connections_.fetch_sub(1, std::memory_order_relaxed) - 1;
   int most = connections_most_.load(std::memory_order_relaxed);
   if (most >= kCrowd) crowd_.store(true, std::memory_order_relaxed);
   if (!crowd_.load(std::memory_order_relaxed) || now > most / 2 || !connections_most_.compare_exchange_strong(most, now)) return;
   if (now == 0) crowd_.store(false, std::memory_order_relaxed);
   ::malloc_trim(0);
+  if (!settling_.exchange(true)) spawn_logged(lane.lane.io.get_executor(), trim_when_settled(*this), "ssh.trim");
+}
+
+// What those who left had asked for ends after them: rows, processes, what was on its way.
+asio::awaitable<void> Gateway::trim_when_settled(Gateway& gateway) {
+  constexpr std::chrono::seconds kSettle{10};
+  asio::steady_timer settled(co_await asio::this_coro::executor, kSettle);
+  co_await settled.async_wait(kTuple);
+  gateway.settling_.store(false);
+  ::malloc_trim(0);
 }
 
 asio::awaitable<void> Gateway::serve(Gateway& gateway, ServerLane& lane, tcp::socket socket, ConnectionLimits::Place place) {
   const auto began = std::chrono::steady_clock::now();
-  gateway.connection_began();
-  const std::shared_ptr<void> counted(nullptr, [&gateway](void*) { gateway.connection_ended(); });
+  gateway.connection_began(lane);
+  const std::shared_ptr<void> counted(nullptr, [&gateway, &lane](void*) { gateway.connection_ended(lane); });
   std::optional<Arrival> arrival = co_await gateway.let_in(socket, began);
   if (!arrival) co_return;
   auto session = co_await ssh::Session::handshake(std::move(socket), gateway.ssh_options_.load());

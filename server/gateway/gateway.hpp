@@ -40,13 +40,15 @@ class Gateway {
                                               const std::string& client, const std::string& server, std::string& why, bool& is_known);
   boost::asio::awaitable<std::shared_ptr<Connection>> log_in(ServerLane& lane, std::shared_ptr<ssh::Session> session,
                                                              std::string client, std::string server);
-  void connection_began();
-  void connection_ended();
+  void connection_began(ServerLane& lane);
+  void connection_ended(ServerLane& lane);
+  static boost::asio::awaitable<void> trim_when_settled(Gateway& gateway);
 
   GatewayServices services_;
   std::atomic<std::shared_ptr<const ssh::ServerOptions>> ssh_options_;
   std::atomic<int> connections_{0};
   std::atomic<int> connections_most_{0};  // since memory was last given back
+  std::atomic<bool> settling_{false};      // memory will be given back once more soon
   std::atomic<bool> crowd_{false};         // there were many since, and not yet none again
   std::atomic<std::uint64_t> accepted_{0}, refused_full_{0}, refused_sources_{0}, logins_{0}, failed_logins_{0};
   Histogram login_latency_;  // from accept to a login that succeeded

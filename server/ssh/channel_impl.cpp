@@ -62,6 +62,7 @@ void ChannelImpl::confirm() {
   state_ = State::open;
   connection_->send(
       WireWriter(kMsgChannelOpenConfirmation).u32(remote_->id).u32(id_).u32(window_max_).u32(kMaxPacket).bytes());
+  refill_window(0);  // of what a peer that has guessed the number sent before
 }
 
 void ChannelImpl::refuse(OpenFailure reason, std::string_view text) {
@@ -122,7 +123,7 @@ void ChannelImpl::consume(std::size_t count) {
 
 void ChannelImpl::refill_window(std::size_t taken) {
   taken_ += static_cast<std::uint32_t>(taken);
-  if (!connection_ || eof_received_ || close_received_ || close_sent_) return;
+  if (!connection_ || state_ != State::open || eof_received_ || close_received_ || close_sent_) return;
   if (taken_ < std::min(window_max_ / 4, kRefillStep)) return;
   if (!grant_) grant_ = Grant{bytes_received_ + window_left_, bytes_received_, std::chrono::steady_clock::now()};
   const std::uint32_t bytes = std::exchange(taken_, 0) + window_growth();

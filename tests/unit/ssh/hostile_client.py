@@ -3,11 +3,14 @@
 usage: hostile_client.py PORT KEY CASE, or `list` for the names of the cases. Ends with 0 when the server did the right thing.
 """
 import os
+import socket
 import sys
+import threading
 import time
 
 import paramiko
-from paramiko.common import (cMSG_CHANNEL_CLOSE, cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF, cMSG_CHANNEL_OPEN, cMSG_CHANNEL_REQUEST,
+from paramiko.common import (MSG_CHANNEL_OPEN_SUCCESS, MSG_CHANNEL_WINDOW_ADJUST, cMSG_CHANNEL_CLOSE, cMSG_CHANNEL_DATA, cMSG_CHANNEL_EOF,
+                             cMSG_CHANNEL_EXTENDED_DATA, cMSG_CHANNEL_OPEN, cMSG_CHANNEL_REQUEST,
                              cMSG_CHANNEL_SUCCESS, cMSG_CHANNEL_WINDOW_ADJUST, cMSG_GLOBAL_REQUEST, cMSG_IGNORE)
 from paramiko.message import Message
 
@@ -95,6 +98,35 @@ def data_after_close(client, _):
     client.packet(cMSG_CHANNEL_CLOSE, channel.remote_chanid)
     client.packet(cMSG_CHANNEL_DATA, channel.remote_chanid, "x")
     expect_violation(client, "does not exist")
+
+
+def data_before_the_confirmation(client, _):
+    # The server's number of a channel is easy to guess. It waits for the tunnel's target, which lets nobody in until its queue has room again.
+    target = socket.create_server(("127.0.0.1", 0), backlog=0)
+    in_queue = [socket.create_connection(target.getsockname())]
+    windows, read = [], client.packetizer.read_message
+
+    def read_message():
+        kind, message = read()
+        if kind in (MSG_CHANNEL_OPEN_SUCCESS, MSG_CHANNEL_WINDOW_ADJUST):
+            windows.append(kind)
+        return kind, message
+    client.packetizer.read_message = read_message
+    client.global_request("keepalive@openssh.com", wait=True)  # its thread is in the old one until something comes
+    opening = threading.Thread(target=client.open_channel, args=("direct-tcpip", target.getsockname(), ("127.0.0.1", 1)), kwargs={"timeout": 30})
+    opening.start()
+    time.sleep(0.2)
+    for _ in range(20):
+        client.packet(cMSG_CHANNEL_EXTENDED_DATA, 0, 1, "x" * 32768)
+    time.sleep(0.5)
+    assert windows == [], windows
+    in_queue.append(target.accept()[0])
+    opening.join()
+    deadline = time.time() + 10
+    while len(windows) < 2 and time.time() < deadline:
+        time.sleep(0.02)
+    assert windows == [MSG_CHANNEL_OPEN_SUCCESS, MSG_CHANNEL_WINDOW_ADJUST], windows
+    assert session(client, "echo still").recv(100) == b"still\n"
 
 
 def window_overflow(client, _):
@@ -253,7 +285,8 @@ def a_client_that_does_not_read(client, port_and_key):
 
 
 CASES = {case.__name__: case for case in (
-    more_than_the_window, more_than_a_packet, no_such_channel, data_after_eof, data_after_close, window_overflow, length_that_lies,
+    more_than_the_window, more_than_a_packet, no_such_channel, data_after_eof, data_after_close, data_before_the_confirmation,
+    window_overflow, length_that_lies,
     malformed_request, answer_to_nothing, session_after_no_more_sessions, a_flood_of_requests, long_requests_that_nobody_takes, a_name_without_end,
     questions_during_a_key_exchange, too_many_channels,
     unknown_channel_type, globals_in_order, many_small_packets_at_once, bytes_before_close_arrive, a_client_that_does_not_read)}

@@ -23,7 +23,7 @@ TEST_P(HostileClient, IsEndedAndNobodyElseNotices) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, HostileClient,
                          testing::Values("more_than_the_window", "more_than_a_packet", "no_such_channel", "data_after_eof",
-                                         "data_after_close", "window_overflow", "length_that_lies", "malformed_request",
+                                         "data_after_close", "data_before_the_confirmation", "window_overflow", "length_that_lies", "malformed_request",
                                          "answer_to_nothing", "session_after_no_more_sessions", "a_flood_of_requests", "long_requests_that_nobody_takes", "a_name_without_end",
                                          "questions_during_a_key_exchange",
                                          "too_many_channels", "unknown_channel_type", "globals_in_order", "many_small_packets_at_once", "bytes_before_close_arrive",
