@@ -1,6 +1,6 @@
 // Asio keeps what its reactor knows about a descriptor for as long as the reactor lives, and uses it again for another. Made one at a time amid the
-// memory of a crowd's connections, each of them keeps a page of that from going back to the system when the crowd has gone (measured: 20 MiB of pages
-// after 2,000 connections). Made many at once they lie side by side.
+// memory of a crowd's connections, each of them may keep a page of that from going back to the system when the crowd has gone. Made many at once they lie
+// side by side (after 2,000 connections a lane's heap had 2,800 free pieces without this, 1,700 with it).
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <cstddef>

@@ -113,12 +113,18 @@ def data_before_the_confirmation(client, _):
         return kind, message
     client.packetizer.read_message = read_message
     client.global_request("keepalive@openssh.com", wait=True)  # its thread is in the old one until something comes
+    asked, send = threading.Event(), client._send_user_message
+
+    def send_user_message(message):
+        send(message)
+        asked.set()
+    client._send_user_message = send_user_message
     opening = threading.Thread(target=client.open_channel, args=("direct-tcpip", target.getsockname(), ("127.0.0.1", 1)), kwargs={"timeout": 30})
     opening.start()
-    time.sleep(0.2)
+    assert asked.wait(10), "the channel was not asked for"
     for _ in range(20):
         client.packet(cMSG_CHANNEL_EXTENDED_DATA, 0, 1, "x" * 32768)
-    time.sleep(0.5)
+    client.global_request("keepalive@openssh.com", wait=True)  # answered after the data
     assert windows == [], windows
     in_queue.append(target.accept()[0])
     opening.join()
