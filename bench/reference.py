@@ -4,16 +4,21 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 from berthbox import free_ports, make_key, wait_until
 
 CIPHER = "aes128-gcm@openssh.com"
+CPUCLOCK_SCHED = 2  # clock_getcpuclockid(3), which Python does not have: what it answers for a process of this number
 
 
 def cpu_seconds(pid, with_dead_children=False):
-    """User and system time of a process; of the children that it has waited for too, if asked."""
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return sum(map(int, fields[11:15 if with_dead_children else 13])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process, to the nanosecond; of the children that it has waited for too, if asked, to the 10 ms of /proc."""
+    total = time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
+    if with_dead_children:
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        total += sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def pss_kib(pid):

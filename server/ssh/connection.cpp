@@ -20,7 +20,7 @@ void acknowledge_now(int socket) {
   (void)::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);  // of TCP only; a system without it is slower, no more
 }
 
-constexpr std::size_t kReadSize = 128 * 1024;
+constexpr std::size_t kReadSize = 136 * 1024;  // four of OpenSSH's packets of 32 KiB, with what is around them
 constexpr int kReadsInARow = 8;  // then other coroutines of the lane get their turn
 // A peer that leaves answers unread: writers wait at output_cap, but answers to its own requests keep piling up.
 constexpr std::size_t kHardOutputCap = 4 * 1024 * 1024;
@@ -98,7 +98,8 @@ asio::awaitable<void> Connection::read_loop(std::shared_ptr<Connection> self) {
 bool Connection::read_available() {
   thread_local std::vector<char> buffer(kReadSize);
   if (!socket_.is_open()) return false;
-  const ssize_t count = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  const std::size_t wanted = transport_->next_read(buffer.size());
+  const ssize_t count = ::recv(socket_.native_handle(), buffer.data(), wanted, MSG_DONTWAIT);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (count <= 0) {
     end(Error{ErrorKind::closed, broken_ ? *broken_ : count == 0 ? "The client closed the connection." : "The connection broke."});
@@ -112,7 +113,7 @@ bool Connection::read_available() {
   if (!transport_->keys_exchanged()) acknowledge_now(socket_.native_handle());
   transport_->feed({buffer.data(), static_cast<std::size_t>(count)});
   after_feed();
-  return static_cast<std::size_t>(count) == buffer.size();
+  return static_cast<std::size_t>(count) == wanted;
 }
 
 void Connection::after_feed() {

@@ -23,8 +23,9 @@ namespace berth::ssh {
 namespace {
 
 constexpr std::uint64_t kLeastRekeyBytes = 1 << 20;
-// What libssh is given at once: for each further packet in it, it calls itself.
-constexpr std::size_t kAtOnce = 64 * 1024;
+// What libssh is given at once: as much as the last packet had, within these. For each further packet in it, it calls itself.
+constexpr std::size_t kLeastAtOnce = 4096;
+constexpr std::size_t kMostAtOnce = 64 * 1024;
 // Of a packet whose beginning came before: only libssh knows where it ends.
 constexpr std::size_t kPiece = 4096;
 constexpr std::size_t kLargestPacket = 256 * 1024 + 256;  // libssh's MAX_PACKET_LEN, with room for what is around it
@@ -122,12 +123,20 @@ void Transport::take(std::string_view bytes) {
 
 // Answers how many bytes were whole packets; what remains must come again, with more after it.
 std::size_t Transport::take_packets(std::string_view bytes) {
-  for (std::size_t most = kAtOnce;; most *= 2) {
+  for (std::size_t most = std::clamp(packet_size_, kLeastAtOnce, kMostAtOnce);; most *= 2) {
+    const std::size_t packets_before = packets_;
     const std::size_t taken = ssh_packet_socket_callback(bytes.data(), std::min(most, bytes.size()), session_);
     check_failure();
     if (failed_) return 0;
+    if (packets_ == packets_before + 1) packet_size_ = taken;
     if (taken > 0 || most >= bytes.size()) return taken;
   }
+}
+
+std::size_t Transport::next_read(std::size_t most) const {
+  if (packet_size_ == 0 || packet_size_ > most) return most;
+  const std::size_t begun = begun_.size() < packet_size_ ? begun_.size() : 0;
+  return (most + begun) / packet_size_ * packet_size_ - begun;
 }
 
 void Transport::fail(std::string_view why) {

@@ -43,6 +43,9 @@ class Transport {
   // Sends the version line.
   void start();
   void feed(std::string_view bytes);
+  // How much to read for the next feed(), from 1 to `most` bytes: to the end of a packet when those that come are as long as the last one, as in a
+  // copy. A packet that a read cuts in two is copied once more.
+  std::size_t next_read(std::size_t most) const;
   // One packet whose payload (type byte first) is `head` followed by `body`. False: libssh keeps it until the key exchange
   // under way has ended.
   bool send(std::string_view head, std::string_view body = {});
@@ -81,6 +84,8 @@ class Transport {
   std::string_view input_;                     // until the keys are exchanged: what libssh may read
   ssh_buffer_struct* libssh_input_ = nullptr;  // where it reads to
   ByteQueue begun_;                            // after that: a packet whose end has not come yet
+  std::size_t packets_ = 0;                    // that libssh has handed out
+  std::size_t packet_size_ = 0;                // on the wire, of the last one that came in a call of its own
   // The packet that the next call of libssh's packing function is to hold, in place of its own.
   const std::string_view* outgoing_[2] = {nullptr, nullptr};
   std::uint64_t emitted_ = 0;

@@ -85,6 +85,7 @@ void Hooks::reads_to(ssh_buffer buffer) {
 
 int Hooks::packet(ssh_session, std::uint8_t type, ssh_buffer packet, void*) {
   BERTH_ASSERT(t_current);
+  ++t_current->packets_;
   const std::string_view payload(static_cast<const char*>(ssh_buffer_get(packet)), ssh_buffer_get_len(packet));
   return t_current->owner_.on_packet(type, payload) ? SSH_PACKET_USED : SSH_PACKET_NOT_USED;
 }
