@@ -41,17 +41,20 @@ Outcome<> confirm(const Invocation& given, const Context& context, std::string_v
 
 namespace {
 
-Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
-  const auto in_future = [&](Timestamp time) -> Outcome<Timestamp> {
-    if (time <= now) return usage_failure("--expires '" + std::string(text) + "' has passed already");
-    return time;
+// Nothing when the option is not given.
+Outcome<std::optional<Timestamp>> parse_end(const Invocation& given, std::string_view option, Timestamp now) {
+  if (!given.has(option)) return std::optional<Timestamp>();
+  const std::string& text = given[option];
+  const auto in_future = [&](Timestamp time) -> Outcome<std::optional<Timestamp>> {
+    if (time <= now) return usage_failure(std::string(option) + " '" + text + "' has passed already");
+    return std::optional(time);
   };
   if (const Result<std::chrono::seconds> span = parse_duration(text)) {
-    if (*span > std::chrono::years(200)) return usage_failure("--expires: at most 200 years");
+    if (*span > std::chrono::years(200)) return usage_failure(std::string(option) + ": at most 200 years");
     return in_future(now + *span);
   }
   const Result<Timestamp> time = parse_timestamp(text);
-  if (!time) return usage_failure("--expires takes a span such as 90d, or a time such as 2027-01-31; not '" + std::string(text) + "'");
+  if (!time) return usage_failure(std::string(option) + " takes a span such as 90d, or a time such as 2027-01-31; not '" + text + "'");
   // A day means all of it.
   return in_future(text.size() == 10 ? *time + std::chrono::days(1) : *time);
 }
@@ -59,19 +62,17 @@ Outcome<Timestamp> parse_expiry(std::string_view text, Timestamp now) {
 }  // namespace
 
 Outcome<> take_end(const Invocation& given, const Context& context, std::string_view option, const char* field, nlohmann::json& body) {
-  if (!given.has(option)) return {};
-  const Outcome<Timestamp> end = parse_expiry(given[option], context.clock.now());
+  const Outcome<std::optional<Timestamp>> end = parse_end(given, option, context.clock.now());
   if (!end) return end.error();
-  body[field] = format_timestamp(*end);
+  if (*end) body[field] = format_timestamp(**end);
   return {};
 }
 
 Outcome<> take_lifetime(const Invocation& given, const Context& context, std::string_view option, nlohmann::json& body) {
-  if (!given.has(option)) return {};
   const Timestamp now = context.clock.now();
-  const Outcome<Timestamp> end = parse_expiry(given[option], now);
+  const Outcome<std::optional<Timestamp>> end = parse_end(given, option, now);
   if (!end) return end.error();
-  body["lifetime_s"] = std::chrono::duration_cast<std::chrono::seconds>(*end - now).count();
+  if (*end) body["lifetime_s"] = std::chrono::duration_cast<std::chrono::seconds>(**end - now).count();
   return {};
 }
 

@@ -191,6 +191,7 @@ void Steps::send_raw() {
   if (in_.flag()) packet.u32(static_cast<std::uint32_t>(in_.below(4)));
   put_fields(in_, packet);
   client_.exact = client_.must_end = false;
+  if (packet.bytes()[0] == static_cast<char>(kMsgChannelOpenConfirmation)) client_.misnumbered = true;
   client_.data_sent += packet.bytes().size();
   world_.send(packet.bytes());
 }

@@ -141,7 +141,7 @@ bool Client::take_of_channel(std::uint8_t type, WireReader& in) {
   if (type < kMsgChannelOpenConfirmation || type > kMsgChannelFailure) return false;
   MUST(logged_in);
   const std::uint32_t id = in.u32();
-  if (!exact && id >= channels.size()) {  // a confirmation that the model did not follow may have given the server any number
+  if (misnumbered) {
     in = WireReader({});
     return true;
   }

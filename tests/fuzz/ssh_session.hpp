@@ -84,6 +84,7 @@ class Client {
   bool over = false;         // the server has disconnected, or closed the connection
   bool must_end = false;     // the client broke a rule that the server must not overlook
   bool exact = true;         // false: raw packets were sent that the model does not follow
+  bool misnumbered = false;  // one of them may have confirmed a channel by any number, that of another channel too
   bool logged_in = false;
   bool accepted_signed = false;  // the application has said yes to a signed request
   std::uint32_t auth_owed = 0;   // USERAUTH_REQUESTs without an answer

@@ -231,6 +231,9 @@ TEST_F(Commands, Shares) {
   EXPECT_EQ(json::parse(server.seen().back().body), json::parse(R"({"port":6006,"with":"bob","lifetime_s":7200})"));
   EXPECT_EQ(over_ssh(ada, {"share", "create", "80", "--everybody", "--workspace", "nlp"}).code, 0);
   EXPECT_EQ(json::parse(server.seen().back().body), json::parse(R"({"port":80,"with":"*","workspace":"nlp"})"));
+  const Ran never = over_ssh(ada, {"share", "create", "6006", "--everybody", "--for", "soon"});
+  EXPECT_EQ(never.code, 2);
+  EXPECT_NE(never.err.find("--for takes a span"), std::string::npos) << never.err;
   for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{{"6006"}, {"6006", "--with", "bob", "--everybody"}, {"0", "--everybody"}, {"x", "--everybody"}}) {
     std::vector<std::string> words = {"share", "create"};
     words.insert(words.end(), bad.begin(), bad.end());
