@@ -108,8 +108,10 @@ void Steps::send_data() {
   if (!channel) return;
   size = std::min<std::size_t>(size, 40'000);
   world_.settle();  // the model knows every window that the server has given
+  bool waited = false;
   for (; times > 0 && !client_.over; --times) {
     if (size > channel->may_send) world_.settle();  // the server may have given more for the packets before
+    if (size > channel->may_send && client_.crowded && client_.exact && client_.reads && !std::exchange(waited, true)) world_.settle_slowly();
     if (!channel->server_id || (channel->close_sent && channel->close_received)) return;
     const bool too_much = size > channel->may_send && !wire().rekeying;  // windows that are given while keys are exchanged come after that
     if (size > 32'768 || too_much || channel->eof_sent) client_.must_end = client_.exact && client_.reads;

@@ -136,6 +136,14 @@ void World::settle() {
   check_memory();
 }
 
+void World::settle_slowly() {
+  constexpr auto kStep = std::chrono::milliseconds(20);
+  for (int steps = 0; steps < 25; ++steps) {  // a probe of a closed window comes after 200 ms
+    ::usleep(std::chrono::microseconds(kStep).count());
+    settle();
+  }
+}
+
 // What the peer sent and the application has not read is at most what the windows allow; a string that grows takes twice.
 void World::check_memory() {
   const std::uint64_t unread = client_->data_sent - std::min(client_->data_sent, read_);

@@ -81,6 +81,7 @@ class Client {
   bool has_unsent() const;
 
   bool reads = true;
+  bool crowded = false;      // its socket may have been full
   bool over = false;         // the server has disconnected, or closed the connection
   bool must_end = false;     // the client broke a rule that the server must not overlook
   bool exact = true;         // false: raw packets were sent that the model does not follow
@@ -117,6 +118,8 @@ class World {
 
   // Lets both sides do all that they can, and checks the memory.
   void settle();
+  // As long as the system takes to send on to a socket that was full, in real time.
+  void settle_slowly();
   void send(std::string_view packet);
   // After time has passed: what was waiting for it.
   void pass(std::chrono::milliseconds time);
