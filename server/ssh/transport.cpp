@@ -23,7 +23,8 @@ namespace berth::ssh {
 namespace {
 
 constexpr std::uint64_t kLeastRekeyBytes = 1 << 20;
-// What libssh is given at once: as much as the last packet had, within these. For each further packet in it, it calls itself.
+// What libssh is given at once: as much as the last packet had, within these, so that it takes one and tells its size. For each further packet in it,
+// it calls itself.
 constexpr std::size_t kLeastAtOnce = 4096;
 constexpr std::size_t kMostAtOnce = 64 * 1024;
 // Of a packet whose beginning came before: only libssh knows where it ends.

@@ -1,6 +1,8 @@
 // libFuzzer on an SSH connection after its login, with an application that does what the input says: tests/fuzz/run ssh_channels [SECONDS].
 #include "tests/fuzz/ssh_session.hpp"
 
+#include <utility>
+
 using namespace berth::ssh;
 using berth::WireWriter;
 using namespace berth::ssh::fuzz;

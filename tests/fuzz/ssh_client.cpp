@@ -73,9 +73,6 @@ bool Client::has_unsent() const {
   return descriptor_ >= 0 && ::ioctl(descriptor_, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
-// What may have filled a small socket; the system then takes a while, in real time, to send on.
-constexpr ssize_t kCrowd = 1024;
-
 void Client::receive() {
   if (!reads || descriptor_ < 0) return;
   char buffer[64 * 1024];
@@ -88,7 +85,7 @@ void Client::receive() {
       break;
     }
     received_.append(buffer, static_cast<std::size_t>(got));
-    crowded |= got > kCrowd;
+    crowded |= got > 1024;  // may have filled a small socket; the system then takes a while, in real time, to send on
   }
   std::size_t at = 0;
   while (received_.size() - at >= 4) {

@@ -10,6 +10,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <thread>
 
 #include "tests/fuzz/ssh_wire.hpp"
 
@@ -137,9 +138,8 @@ void World::settle() {
 }
 
 void World::settle_slowly() {
-  constexpr auto kStep = std::chrono::milliseconds(20);
   for (int steps = 0; steps < 25; ++steps) {  // a probe of a closed window comes after 200 ms
-    ::usleep(std::chrono::microseconds(kStep).count());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
     settle();
   }
 }
