@@ -73,8 +73,13 @@ class Steps {
   // A channel that is open as far as the client knows; what it sends there is by the rules, but for what `rule` adds.
   Client::Channel* open() {
     Client::Channel* const channel = chosen();
-    const bool closed = channel && channel->close_sent && channel->close_received;  // its number may be another channel's by now
-    return channel && channel->server_id && !channel->over && !closed ? channel : nullptr;
+    if (!channel || !channel->server_id || channel->over) return nullptr;
+    if (channel->close_sent) world_.settle();
+    return number_may_be_anothers(*channel) ? nullptr : channel;
+  }
+  // The server has sent its CLOSE too, as far as the client can know: what it sends in a key exchange comes after that.
+  bool number_may_be_anothers(const Client::Channel& channel) const {
+    return channel.close_sent && (channel.close_received || wire().rekeying || client_.crowded || !client_.reads);
   }
   void send_open();
   void send_data();
@@ -114,7 +119,7 @@ void Steps::send_data() {
   for (; times > 0 && !client_.over; --times) {
     if (size > channel->may_send) world_.settle();  // the server may have given more for the packets before
     if (size > channel->may_send && client_.crowded && client_.exact && client_.reads && !std::exchange(waited, true)) world_.settle_slowly();
-    if (!channel->server_id || (channel->close_sent && channel->close_received)) return;
+    if (!channel->server_id || number_may_be_anothers(*channel)) return;
     const bool too_much = size > channel->may_send && !wire().rekeying;  // windows that are given while keys are exchanged come after that
     if (size > 32'768 || too_much || channel->eof_sent) client_.must_end = client_.exact && client_.reads;
     channel->may_send -= std::min<std::uint64_t>(size, channel->may_send);
