@@ -1,7 +1,6 @@
 #include "tests/fuzz/ssh_session.hpp"
 
 #include <fcntl.h>
-#include <sanitizer/allocator_interface.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -13,6 +12,10 @@
 #include <thread>
 
 #include "tests/fuzz/ssh_wire.hpp"
+
+// sanitizer/allocator_interface.h, which Debian's g++ does not bring: bytes.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
