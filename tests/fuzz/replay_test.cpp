@@ -1,5 +1,5 @@
-// Every input that a fuzzer's corpus keeps, once: what was found stays mended. Built for each target of tests/fuzz that has a corpus, under the address
-// sanitizer, by whose books the harness of server/ssh counts memory. An input that does not pass ends the program; the last name printed is its.
+// Every input that a fuzzer's corpus keeps, once: what was found stays mended. Built for each target of tests/fuzz that has a corpus. An input that does
+// not pass ends the program; the last name printed is its.
 #include <gtest/gtest.h>
 
 #include <algorithm>
