@@ -77,7 +77,7 @@ class Steps {
     if (channel->close_sent) world_.settle();
     return number_may_be_anothers(*channel) ? nullptr : channel;
   }
-  // The server has sent its CLOSE too, as far as the client can know: what it sends in a key exchange comes after that.
+  // The server's CLOSE has come, or may have been sent unseen: what it sends in a key exchange comes after that, and the client may not have read on.
   bool number_may_be_anothers(const Client::Channel& channel) const {
     return channel.close_sent && (channel.close_received || wire().rekeying || client_.crowded || !client_.reads);
   }
