@@ -70,7 +70,7 @@ class Steps {
     const std::uint8_t pick = in_.u8();
     return client_.channels.empty() ? nullptr : &client_.channels[pick % client_.channels.size()];
   }
-  // A channel that is open as far as the client knows; what it sends there is by the rules, but for what `rule` adds.
+  // A channel that is open as far as the client knows.
   Client::Channel* open() {
     Client::Channel* const channel = chosen();
     if (!channel || !channel->server_id || channel->over) return nullptr;
